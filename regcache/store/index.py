@@ -34,7 +34,7 @@ from regcache.store.index_backup import IndexBackup
 from regcache.store.index_contents import Proof
 from regcache.store.index_file import IndexFile
 from regcache.store.index_names import Statement
-from regcache.store.index_thread import IndexThread
+from regcache.store.index_thread import LITTLE, IndexThread
 from regcache.store.pins_index import PinsIndex
 from regcache.store.places_index import PlacesIndex
 from regcache.store.plans_index import PlansIndex
@@ -100,7 +100,7 @@ class SqliteIndex:
     @property
     def problem(self) -> str:
         """Why new facts are lost at the end of the process; "" if they are not."""
-        return self._file.problem
+        return self._file.problem or self._thread.problem
 
     def open(self) -> "Deferred[None]":
         """Open the file, or a substitute for it.
@@ -118,6 +118,7 @@ class SqliteIndex:
 
     def close(self) -> "Deferred[None]":
         """Write what is pending and close the file. Idempotent."""
+        self._thread.hurry()
         stopped = self._backup.stop()
         closing = self.catalogue.stop().addCallback(lambda _: self._pulls.stop())
         closing.addCallback(lambda _: self._uses.stop())
@@ -144,7 +145,8 @@ class SqliteIndex:
     ) -> "Deferred[None]":
         statement = Statement(descriptors, subject)
         arguments = (repository, manifest, statement, Proof(credentials, now, began, asked_by))
-        return self._thread.write(index_names.record_manifest, *arguments)
+        size = LITTLE + len(manifest.content)
+        return self._thread.note(index_names.record_manifest, *arguments, size=size)
 
     def record_tag(
         self,
@@ -157,10 +159,10 @@ class SqliteIndex:
     ) -> "Deferred[None]":
         pinned = self.pins.matches(repository, tag)
         record = partial(index_names.record_tag, now=now, began=began, pinned=pinned)
-        return self._thread.write(record, repository, tag, digest)
+        return self._thread.note(record, repository, tag, digest)
 
     def drop_tag(self, repository: Repository, tag: str) -> "Deferred[None]":
-        return self._thread.write(index_names.drop_tag, repository, tag)
+        return self._thread.note(index_names.drop_tag, repository, tag)
 
     def record_blob(
         self,
@@ -173,13 +175,13 @@ class SqliteIndex:
         began: int | None = None,
     ) -> "Deferred[None]":
         arguments = (content, size, public, Proof(credentials, now, began))
-        return self._thread.write(index_contents.record_blob, *arguments)
+        return self._thread.note(index_contents.record_blob, *arguments)
 
     def record_stored(self, digest: Digest, size: int, now: float) -> "Deferred[None]":
-        return self._thread.write(index_contents.record_stored, digest, size, now)
+        return self._thread.note(index_contents.record_stored, digest, size, now)
 
     def record_size(self, digest: Digest, size: int) -> "Deferred[None]":
-        return self._thread.write(index_contents.record_size, digest, size)
+        return self._thread.note(index_contents.record_size, digest, size)
 
     def record_link(
         self,
@@ -190,25 +192,27 @@ class SqliteIndex:
         began: int | None = None,
     ) -> "Deferred[None]":
         proof = Proof(credentials, now, began)
-        return self._thread.write(index_contents.record_link, content, proof)
+        return self._thread.note(index_contents.record_link, content, proof)
 
     def forget_content(self, digest: Digest) -> "Deferred[None]":
         was_there: list[bool] = []
         self._uses.forget(digest)
-        forgetting = self._thread.write(_forget_content, digest, was_there)
-        return forgetting.addCallback(lambda _: self.lost() if any(was_there) else None)
+        return self._thread.note(
+            *(_forget_content, digest, was_there),
+            committed=lambda: self.lost() if any(was_there) else None,
+        )
 
     def verdict(self, repository: Repository) -> "Deferred[Verdict | None]":
         return self._thread.read(index_names.find_verdict, repository)
 
     def record_verdict(self, repository: Repository, public: bool, now: float) -> "Deferred[None]":
-        return self._thread.write(index_names.record_verdict, repository, public, now)
+        return self._thread.note(index_names.record_verdict, repository, public, now)
 
     def closed_since(self, repository: Repository) -> "Deferred[float | None]":
         return self._thread.read(index_names.find_closed, repository)
 
     def record_closed(self, repository: Repository, since: float | None) -> "Deferred[None]":
-        return self._thread.write(index_names.record_closed, repository, since)
+        return self._thread.note(index_names.record_closed, repository, since)
 
     def mentioning(self, content: RepositoryContent) -> "Deferred[list[Link]]":
         return self._thread.read(index_contents.mentioning, content)

@@ -13,6 +13,8 @@ open        damage is found                        moved aside, as above; then t
 open        the disk is full                       open; the change is tried again in the place of
                                                    what the log had
 open        a change cannot be written             open; the change fails
+open        another program holds the lock to      open; the change and all behind it fail, with
+            write for longer than ``BUSY_WAIT``    IndexLockedError
 substitute  something is asked for ``RETRY``       open, if that is possible by now; the facts in
             seconds later                          memory are lost
 ==========  =====================================  ==========================================
@@ -40,6 +42,8 @@ from regcache.store.index_copy import (
     verify_copy,
 )
 from regcache.store.index_opening import (
+    BUSY_WAIT,
+    OPENING_WAIT,
     UNOPENED,
     UNUSABLE,
     begin_in_memory,
@@ -71,6 +75,13 @@ class IndexUnavailableError(OSError):
 
 class IndexWriteError(IndexUnavailableError):
     """A fact could not be written: the disk is full, or fails."""
+
+
+class IndexLockedError(IndexWriteError):
+    """Another program has locked the file; nothing was changed."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(errno.EIO, f"cannot write the index: {why}")
 
 
 class IndexFile:
@@ -132,14 +143,14 @@ class IndexFile:
     def write(self, operations: Sequence[Operation]) -> list[IndexWriteError | None]:
         """Make changes in one transaction. If that fails, make each in one of its own.
 
-        So a change that cannot be made does not affect the others.
+        So one that cannot be made does not affect the others. Behind a lock none is tried.
 
         :returns: for each change, None or the error.
         """
         failure = self._transact(operations)
         if failure is None or len(operations) == 1:
             return [failure] * len(operations)
-        return [self._transact([operation]) for operation in operations]
+        return _one_by_one(operations, self._transact, failure)
 
     def recover(self, reason: str) -> None:
         """Move a damaged file aside, and go on with its last copy, or with a new file.
@@ -215,7 +226,8 @@ class IndexFile:
         try:
             if os.path.exists(self.path) and not os.path.getsize(self.path):
                 raise IndexDamagedError("it is empty")
-            self._connection = open_index(self.path, self._migrations)
+            wait = BUSY_WAIT if self.problem else OPENING_WAIT
+            self._connection = open_index(self.path, self._migrations, wait)
         except (sqlite3.DatabaseError, IndexDamagedError) as error:
             if not is_damage(error):
                 raise
@@ -235,7 +247,7 @@ class IndexFile:
         try:
             self._attempt_twice(lambda connection: _in_transaction(connection, operations))
         except _UNUSABLE as error:
-            return IndexWriteError(_reason(error, self.path), f"cannot write the index: {error}")
+            return _write_error(error, self.path)
         return None
 
     def _attempt_twice(self, change: Operation) -> None:
@@ -272,6 +284,30 @@ class IndexFile:
             remove_database(self.path)
             return False
         return True
+
+
+def _one_by_one(
+    operations: Sequence[Operation],
+    make: Callable[[Sequence[Operation]], IndexWriteError | None],
+    failure: IndexWriteError,
+) -> list[IndexWriteError | None]:
+    """Make each change in a transaction of its own, until one finds a lock.
+
+    :param failure: what all of them together failed with.
+    """
+    outcomes: list[IndexWriteError | None] = []
+    last: IndexWriteError | None = failure
+    for each in operations:
+        if not isinstance(last, IndexLockedError):
+            last = make([each])
+        outcomes.append(last)
+    return outcomes
+
+
+def _write_error(error: BaseException, path: str) -> IndexWriteError:
+    if (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF == sqlite3.SQLITE_BUSY:
+        return IndexLockedError(str(error))
+    return IndexWriteError(_reason(error, path), f"cannot write the index: {error}")
 
 
 def _reason(error: BaseException, path: str) -> int:

@@ -20,6 +20,13 @@ MODE = 0o600
 MOST_MEMORY_PAGES = 16_384
 """Pages of 4 KiB that an index in memory may have."""
 
+BUSY_WAIT = 0.05
+"""Seconds that a change waits for the lock of another program; readings wait behind it. So long
+waits an opening, too, while there is a substitute."""
+
+OPENING_WAIT = 5.0
+"""Seconds that the first opening waits for one: nothing is served from a substitute until then."""
+
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = NORMAL",
@@ -41,7 +48,9 @@ def is_damage(error: BaseException) -> bool:
     return code & 0xFF in _DAMAGE_CODES or code == sqlite3.SQLITE_IOERR_SHORT_READ
 
 
-def connect(path: str, create: bool, immutable: bool = False) -> sqlite3.Connection:
+def connect(
+    path: str, create: bool, immutable: bool = False, wait: float = OPENING_WAIT
+) -> sqlite3.Connection:
     """Open a database without Python's implicit transactions.
 
     One thread at a time may use it, not always the same one.
@@ -49,13 +58,14 @@ def connect(path: str, create: bool, immutable: bool = False) -> sqlite3.Connect
     A new file is for its owner alone: it names accounts. What SQLite puts beside it gets its mode.
 
     :param immutable: read it without locks, and without the files that SQLite keeps beside it.
+    :param wait: for so many seconds for the lock of another program.
     :raises OSError: if it cannot be begun.
     """
     # One that is there may be on a file system that cannot be written: it is read then.
     if create and not os.path.exists(path):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, MODE))
     mode = "ro&immutable=1" if immutable else "rwc" if create else "rw"
-    return _connect(f"file:{quote(os.path.abspath(path))}?mode={mode}")
+    return _connect(f"file:{quote(os.path.abspath(path))}?mode={mode}", wait)
 
 
 def empty_log(connection: sqlite3.Connection) -> None:
@@ -70,23 +80,26 @@ def empty_log(connection: sqlite3.Connection) -> None:
 
 def connect_memory() -> sqlite3.Connection:
     """Begin a database in memory."""
-    return _connect("file::memory:")
+    return _connect("file::memory:", 0.0)
 
 
-def _connect(uri: str) -> sqlite3.Connection:
+def _connect(uri: str, wait: float) -> sqlite3.Connection:
     return sqlite3.connect(
-        uri, uri=True, timeout=5.0, isolation_level=None, check_same_thread=False
+        uri, uri=True, timeout=wait, isolation_level=None, check_same_thread=False
     )
 
 
-def open_index(path: str, migrations: Sequence[str]) -> sqlite3.Connection:
+def open_index(
+    path: str, migrations: Sequence[str], wait: float = OPENING_WAIT
+) -> sqlite3.Connection:
     """Open an index, or begin one.
 
+    :param wait: for so many seconds for the lock of another program.
     :raises IndexVersionError: if a newer program wrote it.
     :raises sqlite3.Error, IndexDamagedError, OSError: if it cannot be used.
     """
     _restrict(path)
-    connection = _prepared(connect(path, create=True), migrations, _PRAGMAS)
+    connection = _prepared(connect(path, create=True, wait=wait), migrations, _PRAGMAS)
     empty_log(connection)
     return connection
 
@@ -106,7 +119,8 @@ def open_substitute(path: str, migrations: Sequence[str]) -> sqlite3.Connection 
     immutable, if no file beside it has a part of its content.
     """
     with suppress(*UNUSABLE):
-        return _prepared(connect(path, create=False), migrations, (_ALONE, *_PRAGMAS))
+        alone = connect(path, create=False, wait=BUSY_WAIT)
+        return _prepared(alone, migrations, (_ALONE, *_PRAGMAS))
     with suppress(*UNUSABLE):
         if not any(map(os.path.exists, (f"{path}-wal", f"{path}-journal"))):
             return _prepared(connect(path, create=False, immutable=True), migrations, ())
@@ -127,6 +141,7 @@ def _prepared(
             connection.execute(pragma).fetchall()
         migrate(connection, migrations)
         check(connection)
+        connection.execute(f"PRAGMA busy_timeout = {round(BUSY_WAIT * 1000)}").fetchall()
     except BaseException:
         connection.close()
         raise

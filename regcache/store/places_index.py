@@ -19,7 +19,7 @@ from regcache.retention import (
 from regcache.store import index_checks, index_eviction, index_forgetting
 from regcache.store.index_eviction import EvictionBatch, PinnedWork
 from regcache.store.index_forgetting import FORGET_AFTER, ForgettingWork
-from regcache.store.index_thread import IndexThread
+from regcache.store.index_thread import LITTLE, IndexThread
 from regcache.store.use_writer import UseWriter
 
 _SWEPT = "last sweep"
@@ -74,7 +74,7 @@ class PlacesIndex:
         return self._thread.read(index_checks.find_progress, _SWEPT).addCallback(_as_note)
 
     def left(self, digests: Sequence[Digest]) -> "Deferred[None]":
-        return self._thread.write(index_eviction.note_left, digests)
+        return self._thread.note(index_eviction.note_left, digests, size=LITTLE * len(digests))
 
     def pinned_bytes(self) -> "Deferred[int]":
         return Deferred.fromCoroutine(self._pinned_bytes(PinnedWork()))

@@ -50,4 +50,5 @@ class PullWriter(BatchWriter):
         waiting = [(*key, pulled) for key, pulled in self._pending.items()]
         self._pending = {}
         for start in range(0, len(waiting), STEP):
-            await self._thread.write(index_pulls.note_pulls, waiting[start : start + STEP])
+            some = waiting[start : start + STEP]
+            await self._thread.write(index_pulls.note_pulls, some, is_patient=True)

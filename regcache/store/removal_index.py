@@ -11,7 +11,7 @@ from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
 from regcache.interfaces import IRemovalIndex
 from regcache.removals import RemovalEffect, RemovalTarget
 from regcache.store import index_holdings, index_removal
-from regcache.store.index_thread import IndexThread
+from regcache.store.index_thread import LITTLE, IndexThread
 from regcache.store.repository_pins import PinnedTag
 
 
@@ -93,7 +93,7 @@ class RemovalIndex:
 
     def have_left(self, digests: Sequence[Digest]) -> "Deferred[None]":
         """Note that their files are gone."""
-        return self._thread.write(index_removal.have_left, digests)
+        return self._thread.note(index_removal.have_left, digests, size=LITTLE * len(digests))
 
     def last_generation(self) -> "Deferred[int]":
         """The number of the last removal in the index."""

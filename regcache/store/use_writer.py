@@ -45,4 +45,4 @@ class UseWriter(BatchWriter):
         batch = UseBatch(list(self._pending.items()))
         self._pending = {}
         while batch.waiting:
-            batch = await self._thread.write_for(index_uses.note_uses, batch)
+            batch = await self._thread.write_for(index_uses.note_uses, batch, is_patient=True)

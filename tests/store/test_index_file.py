@@ -233,7 +233,9 @@ class SubstituteTests(IndexFileCase):
         self.filled(backup=False)
         connect = index_opening.connect
 
-        def refuse(path: str, create: bool, immutable: bool = False) -> sqlite3.Connection:
+        def refuse(
+            path: str, create: bool, immutable: bool = False, **_: object
+        ) -> sqlite3.Connection:
             if not immutable:
                 raise sqlite3.OperationalError("unable to open database file")
             return connect(path, create, immutable)
@@ -259,7 +261,7 @@ class SubstituteTests(IndexFileCase):
         self.assertIn("nothing of it is known", self.file.problem)
 
     def fail_unless_immutable(
-        self, path: str, create: bool, immutable: bool = False
+        self, path: str, create: bool, immutable: bool = False, **_: object
     ) -> sqlite3.Connection:
         """A disk that may not be written."""
         if immutable:

@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import globalLogPublisher
 from twisted.python.threadpool import ThreadPool
-from twisted.trial.unittest import SynchronousTestCase, TestCase
+from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
@@ -18,13 +18,14 @@ from regcache.digests import Digest
 from regcache.interfaces import IWorkPool
 from regcache.store.batch_writer import INTERVAL
 from regcache.store.index import SqliteIndex
+from regcache.store.index_batches import MOST_IN_BATCH, MOST_READINGS
 from regcache.store.index_file import IndexFile, IndexUnavailableError, IndexWriteError
-from regcache.store.index_thread import MOST_IN_BATCH, MOST_READINGS, IndexThread
 from regcache.store.use_writer import MOST_PENDING
 from tests.support.index_cases import (
     BLOB,
     OTHER,
     SqliteIndexCase,
+    ThreadCase,
     content_of,
 )
 from tests.support.indexes import HeldPool, ImmediatePool
@@ -50,22 +51,6 @@ def refuse(connection: sqlite3.Connection) -> None:
 def read_total(connection: sqlite3.Connection) -> int:
     """The number that the last change told."""
     return connection.execute("SELECT blocks FROM totals").fetchone()[0]
-
-
-class ThreadCase(SynchronousTestCase):
-    """A test with a thread that works when told to."""
-
-    def setUp(self) -> None:
-        directory = self.mktemp()
-        os.mkdir(directory)
-        self.file = IndexFile(os.path.join(directory, "index.sqlite"))
-        self.pool = HeldPool()
-        self.clock = Clock()
-        self.thread = IndexThread(self.file, self.pool, self.clock)
-        opened = self.thread.open()
-        self.pool.release()
-        self.successResultOf(opened)
-        self.addCleanup(self.file.close)
 
 
 class OrderTests(ThreadCase):

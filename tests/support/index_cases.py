@@ -18,7 +18,8 @@ from regcache.store.index import SqliteIndex
 from regcache.store.index_contents import Proof, find_content, record_blob
 from regcache.store.index_copy import copy_index
 from regcache.store.index_file import IndexFile, Operation
-from tests.support.indexes import ImmediatePool, MemoryIndex
+from regcache.store.index_thread import IndexThread
+from tests.support.indexes import HeldPool, ImmediatePool, MemoryIndex
 
 HUB = UpstreamIdentity("docker.io", ("https://registry-1.docker.io",))
 QUAY = UpstreamIdentity("quay.io", ("https://quay.io",))
@@ -203,3 +204,19 @@ class IndexFileCase(SynchronousTestCase):
     def damaged(self) -> list[str]:
         """The files that were moved aside."""
         return sorted(glob.glob(f"{self.path}.damaged-*[0-9]"))
+
+
+class ThreadCase(SynchronousTestCase):
+    """A test with a thread that works when told to."""
+
+    def setUp(self) -> None:
+        directory = self.mktemp()
+        os.mkdir(directory)
+        self.file = IndexFile(os.path.join(directory, "index.sqlite"))
+        self.pool = HeldPool()
+        self.clock = Clock()
+        self.thread = IndexThread(self.file, self.pool, self.clock)
+        opened = self.thread.open()
+        self.pool.release()
+        self.successResultOf(opened)
+        self.addCleanup(self.file.close)

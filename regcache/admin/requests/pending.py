@@ -102,7 +102,7 @@ class PendingRecords:
     def __call__(self, record: RequestRecord) -> None:
         if record.account:
             for taker in self._account_takers:
-                taker(record)
+                self._tell(taker, record)
         records = self._records
         records.append(record)
         if len(records) >= MOST_PENDING:

@@ -126,3 +126,18 @@ class PendingTests(SynchronousTestCase):
             pending.settle()
         self.assertEqual((len(self.looked), len(self.counted)), (2, 2))
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 4)
+
+    def test_fault_about_an_account(self) -> None:
+        """A fault of one who is told of accounts is logged; the record reaches all others."""
+
+        def fail(_: object) -> None:
+            raise ValueError("a fault of ours")
+
+        told: list[RequestRecord] = []
+        self.pending.accounts_to(fail)
+        self.pending.accounts_to(told.append)
+        records = self.end(2, account="bob")
+        self.pending.settle()
+        self.assertEqual((told, self.looked), (records, records))
+        self.assertEqual(len(self.counted), 1)
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 2)

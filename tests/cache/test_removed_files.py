@@ -11,8 +11,9 @@ from twisted.internet.task import deferLater
 from regcache.cache import files_ahead
 from regcache.cache.removal import PinnedError
 from regcache.digests import Digest
+from regcache.interfaces import IReader
 from regcache.pins import Pin
-from regcache.removals import manifest_of
+from regcache.removals import blob_of, manifest_of
 from regcache.store import content_names
 from regcache.store.contents import remove_content
 from regcache.store.index import SqliteIndex
@@ -133,6 +134,59 @@ class PulledMeanwhileTests(FilesCase):
         self.caches.run()
         self.successResultOf(removing)
         self.assertEqual(self.names(), {other.hex})
+
+
+class ForsakenTests(RemovalCase):
+    """A blob is deleted while its file gets its name, and fetched from another upstream."""
+
+    def setUp(self) -> None:
+        """A client has read it; its file waits for its name, and a deletion waits for that."""
+        super().setUp()
+        layer = self.layer(300 * KIB)
+        self.single = self.up.add(layer)
+        self.quay.add(layer)
+        partials = self.caches.store._partials
+        may_commit, self.naming = partials.may_commit, Deferred[None]()
+
+        def late(digest: Digest) -> "Deferred[None]":
+            self.patch(partials, "may_commit", may_commit)
+            return self.naming.addCallback(lambda _: may_commit(digest))
+
+        self.patch(partials, "may_commit", late)
+        self.addCleanup(self.begin("up.test").leave)
+        self.caches.run()
+        target = blob_of(self.repository(), self.single)
+        self.removing = Deferred.fromCoroutine(self.caches.removal.remove(target))
+        self.caches.run(turns=5)
+
+    def begin(self, up: str) -> IReader:
+        """A client begins to read it."""
+        opening = self.caches.open(self.single, "org/a", up)
+        self.caches.run(turns=15)
+        reader: IReader = self.successResultOf(opening).reader
+        reader.begin(0, reader.size, test_removal.Sink())
+        return reader
+
+    def test_stored_during_the_removal(self) -> None:
+        """What another upstream's download stores while the file is removed stays."""
+        self.addCleanup(self.begin("quay.test").leave)
+        self.caches.store._names._pool = SlowPool(self.clock, 1.0)
+        self.naming.callback(None)
+        self.caches.run(turns=3000)
+        self.successResultOf(self.removing)
+        self.assertEqual(self.names(), {self.single.hex})
+        self.check()
+
+    def test_stored_at_that_moment(self) -> None:
+        """While another file gets the name nothing is removed, and what nobody recorded is then."""
+        with self.caches.store._partials.committing(self.single):
+            self.naming.callback(None)
+            self.caches.run()
+            self.assertNoResult(self.removing)
+            self.assertEqual(self.names(), {self.single.hex})
+        self.caches.run()
+        self.successResultOf(self.removing)
+        self.assertEqual(self.names(), set())
 
 
 class FullDiskTests(FilesCase):

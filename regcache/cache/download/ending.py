@@ -3,6 +3,7 @@
 from enum import Enum
 
 from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -10,6 +11,7 @@ from regcache.cache.download.answers import Answers, SizeConflict
 from regcache.cache.download.context import DownloadContext, DownloadEvents, DownloadTask
 from regcache.cache.download.readers import Readers
 from regcache.cache.download.target import NO_ROOM, FillTarget, PartialClaim
+from regcache.cache.removed_files import SOON
 from regcache.cache.sight.proofs import agrees
 from regcache.errors import WRONG_BYTES, UpstreamFailure, UpstreamWrongBytes
 from regcache.gate import Gate, has_result
@@ -225,9 +227,21 @@ class Verification:
         if self._closing.decide(target) is not StorageDecision.NOTHING:
             self._closing.storing = True
             await self._events.fetched(answers.result())
-        elif decision is StorageDecision.STORE and not self._closing.superseded:
-            await self._context.store.remove(self._task.digest)  # of which the index is not told
+        elif decision is StorageDecision.STORE:
+            await self._remove_again()
         return True
+
+    async def _remove_again(self) -> None:
+        """Remove the file, of which the index is not told, unless another download stores one.
+
+        The content is held meanwhile, so that no other file gets the name and is removed.
+        """
+        held, digest = self._context.store.held, self._task.digest
+        while not self._closing.superseded:
+            if held.begin(digest):
+                await held.end(digest, remove=True)
+                return
+            await deferLater(self._context.clock, SOON)
 
     async def _commit(self) -> None:
         self._closing.storing = True

@@ -23,6 +23,7 @@ A failure while opening stops the reactor and gives the process the exit status 
 
 import os
 from collections.abc import Awaitable, Callable, Sequence
+from math import inf
 
 from twisted.application.service import Service
 from twisted.internet.defer import (
@@ -169,8 +170,8 @@ class Daemon(Service):
         parts.ledger.change_contents(occupied + await parts.store.occupied(parts.removal.left))
 
     async def _count_partials(self) -> None:
-        partials = await self.parts.store.partials()
-        self.parts.ledger.change_parked(sum(each.allocated for each in partials))
+        partials = await self.parts.store.old_partials(inf)
+        self.parts.ledger.change_parked(partials.bytes)
 
     def _cannot_open(self, failure: Failure) -> None:
         why = failure.getErrorMessage()

@@ -11,6 +11,7 @@ from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.lifecycle import Daemon, Parts
+from regcache.plans import PartialSums
 from regcache.store.index_schema import IndexVersionError
 from regcache.web.http1.channel import LAST_REQUEST
 from regcache.web.listener_spec import ListenError
@@ -85,7 +86,7 @@ class DaemonCase(SynchronousTestCase):
         self.part = {name: Part(name, self.events) for name in PARTS}
         self.part["listeners"].answers["stopService"] = lambda: succeed(None)
         self.part["index"].answers["occupied_bytes"] = lambda: succeed(5)
-        self.part["store"].answers["partials"] = lambda: succeed([])
+        self.part["store"].answers["old_partials"] = lambda: succeed(PartialSums())
         self.part["store"].answers["occupied"] = lambda: succeed(0)
         self.part["store"].answers["sweep_partials"] = lambda: succeed(0)
         self.daemon = Daemon(
@@ -154,7 +155,7 @@ class StartTests(DaemonCase):
                 "index occupied_bytes",
                 "store occupied",
                 "ledger change_contents",
-                "store partials",
+                "store old_partials",
                 "ledger change_parked",
                 "space refresh",
                 "space started",
@@ -204,7 +205,7 @@ class StartTests(DaemonCase):
         calls = {
             "removal": "begin",
             "index": "occupied_bytes",
-            "store": "partials",
+            "store": "old_partials",
             "space": "refresh",
         }
         for name, call in calls.items():
@@ -218,7 +219,7 @@ class StartTests(DaemonCase):
 
     def test_unexpected_fault(self) -> None:
         """A fault that nobody expected has its traceback in the log."""
-        self.part["store"].answers["partials"] = lambda: fail(RuntimeError("odd"))
+        self.part["store"].answers["old_partials"] = lambda: fail(RuntimeError("odd"))
         self.start()
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
         self.assertEqual(len(self.failures), 1)

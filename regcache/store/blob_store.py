@@ -17,7 +17,7 @@ from regcache.plans import PartialSums
 from regcache.store.content_file import CachedReads
 from regcache.store.content_look_up import ContentLookUp
 from regcache.store.content_names import ContentNames, HeldContents
-from regcache.store.partials import PartialFact, PartialFiles, partial_keys
+from regcache.store.partials import PartialFiles, partial_keys
 from regcache.store.paths import StorePaths
 from regcache.store.pool import handed_over
 from regcache.store.shared_jobs import Later
@@ -162,10 +162,6 @@ class BlobStore:
             return self._partials.open(digest, upstream)  # type: ignore[return-value]
         begin_file = partial(self._partials.open, digest, upstream)
         return succeed(SpooledFile(digest, begin_file, self.keep, self.backlog))
-
-    def partials(self) -> "Deferred[list[PartialFact]]":
-        """The partial files; a bounded number. Fails with OSError."""
-        return self._partials.facts()
 
     def sweep_partials(self, before: float, upstream: str = "") -> "Deferred[int]":
         """Remove partial files that are closed and older. Gives the bytes that it freed."""

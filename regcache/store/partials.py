@@ -5,11 +5,11 @@ import json
 import os
 import secrets
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from hashlib import sha256
-from itertools import islice
+from heapq import nsmallest
 from math import inf
 
 from twisted.internet.defer import Deferred, DeferredSemaphore, fail
@@ -29,11 +29,17 @@ from regcache.store.keyed_locks import KeyedLocks
 from regcache.store.leaving import LeavingContents
 from regcache.store.partial import PartialFile
 from regcache.store.partial_names import PartialNames, read_upstream
-from regcache.store.paths import TEMPORARY_SUFFIX, PartialKey, StorePaths, partial_key
+from regcache.store.paths import (
+    SIDECAR_SUFFIX,
+    TEMPORARY_SUFFIX,
+    PartialKey,
+    StorePaths,
+    partial_key,
+)
 from regcache.store.pool import handed_over
 
-_MOST_NAMES = 30_000  # read in one listing; the others are read when a sweep has removed some
-
+MOST_NAMES = 30_000
+"""Names in the folder that are in memory at a time. There are two for each file."""
 
 SAVE_PAUSE, SAVE_PAUSE_EACH, SAVE_PAUSE_MOST = 0.05, 0.02, 1.0
 """Seconds from a write to the record of it on the disk: at least, for each open file, and at most.
@@ -55,16 +61,19 @@ class PartialInUseError(OSError):
 
 
 @dataclass(frozen=True, slots=True)
-class PartialFact:
-    """Describes a partial file that was found on the disk.
+class _Part:
+    """Some of the files in the folder.
 
-    :ivar allocated: how many bytes of disk it takes.
-    :ivar modified_at: when it was last written (Unix seconds).
+    :ivar last: the name after which the next part begins.
+    :ivar more: whether there may be a next part.
     """
 
-    digest: Digest
-    allocated: int
-    modified_at: float
+    keys: list[PartialKey]
+    last: str
+    more: bool
+
+
+_BEGIN = _Part([], "", more=True)
 
 
 class PartialFiles:
@@ -198,20 +207,18 @@ class PartialFiles:
         """Log that a file was not trimmed. Its space is counted again at the next start."""
         self.log.warn("a partial file was left as it is: {fault}", fault=failure.value)
 
-    def facts(self) -> "Deferred[list[PartialFact]]":
-        """List the partial files in the folder, up to a limit. Fails with OSError."""
-        return self._pool.run(_list_facts, self._paths, self._boot_id)
-
     def sums(self, before: float, upstream: str = "") -> "Deferred[PartialSums]":
         """Count what :meth:`sweep` would remove. Fails with OSError."""
         return handed_over(Deferred.fromCoroutine(self._sums(before, upstream)))
 
     async def _sums(self, before: float, upstream: str) -> PartialSums:
-        keys = await self._pool.run(_list_keys, self._paths, upstream)
-        closed = [key for key in keys if key not in self._locks]
-        facts = await self._pool.run(_facts_of, self._paths, self._boot_id, closed)
-        sizes = [each.allocated for each in facts if each.modified_at < before]
-        return PartialSums(len(sizes), sum(sizes))
+        files, size, part = 0, 0, _BEGIN
+        while part.more:
+            part = await self._pool.run(_list_some, self._paths, upstream, part.last)
+            closed = [key for key in part.keys if key not in self._locks]
+            sizes = await self._pool.run(_sizes_of, self._paths, self._boot_id, closed, before)
+            files, size = files + len(sizes), size + sum(sizes)
+        return PartialSums(files, size)
 
     def sweep(self, before: float, upstream: str = "") -> "Deferred[int]":
         """Remove files that are not open and were last written before a time (Unix seconds).
@@ -224,16 +231,19 @@ class PartialFiles:
     async def _sweep(self, before: float, upstream: str) -> int:
         if not upstream:
             await self._pool.run(_remove_temporaries, self._paths, before)
-        keys = await self._pool.run(_list_keys, self._paths, upstream)
-        return await self._remove_all(keys, before)
+        freed, part = 0, _BEGIN
+        while part.more:
+            part = await self._pool.run(_list_some, self._paths, upstream, part.last)
+            freed += await self._remove_all(part.keys, before)
+        return freed
 
     def sources(self, digest: Digest) -> "Deferred[set[Repository]]":
         """Find the repositories for which the closed files of a digest were fetched."""
         return handed_over(Deferred.fromCoroutine(self._sources(digest)))
 
     async def _sources(self, digest: Digest) -> set[Repository]:
-        keys: list[PartialKey] = await self._pool.run(_list_keys, self._paths)
-        names = [self._names(each) for each in keys if each.digest == digest]
+        keys: list[PartialKey] = await self._pool.run(_list_keys, self._paths, digest)
+        names = [self._names(each) for each in keys]
         parked = [each for each in names if each.key not in self._locks]
         found = [await self._pool.run(each.source) for each in parked]
         return {each for each in found if each is not None}
@@ -246,8 +256,8 @@ class PartialFiles:
         return handed_over(Deferred.fromCoroutine(self._remove(digest)))
 
     async def _remove(self, digest: Digest) -> int:
-        keys = await self._pool.run(_list_keys, self._paths)
-        return await self._remove_all([key for key in keys if key.digest == digest], inf)
+        keys = await self._pool.run(_list_keys, self._paths, digest)
+        return await self._remove_all(keys, inf)
 
     async def _remove_all(self, keys: list[PartialKey], before: float) -> int:
         freed = 0
@@ -287,46 +297,59 @@ def _place(text: str) -> str:
     return sha256(text.encode()).hexdigest()[:16]
 
 
-def _entries(paths: StorePaths) -> "list[os.DirEntry[str]]":
-    """List what is in the folder, up to a limit; nothing if somebody has removed it. Blocks."""
-    try:
-        with os.scandir(paths.partials) as entries:
-            return list(islice(entries, _MOST_NAMES))
-    except FileNotFoundError:
-        return []
+def _entries(paths: StorePaths) -> "Iterator[os.DirEntry[str]]":
+    """Find what is in the folder; nothing if somebody has removed it. Blocks."""
+    with suppress(FileNotFoundError), os.scandir(paths.partials) as entries:
+        yield from entries
 
 
-def _list_keys(paths: StorePaths, upstream: str = "") -> list[PartialKey]:
-    """List the keys of the files that an upstream of this name gave; "": of all. Blocks.
+def _names(paths: StorePaths, after: str = "", begin: str = "") -> Iterator[str]:
+    """Find the names of our files that sort behind another name, and begin so. Blocks.
+
+    A file and its sidecar have the same name here, so most are found twice.
+    """
+    for entry in _entries(paths):
+        name = entry.name.removesuffix(SIDECAR_SUFFIX)
+        if name > after and name.startswith(begin) and partial_key(name) is not None:
+            yield name
+
+
+def _keys(names: Iterable[str]) -> list[PartialKey]:
+    found = map(partial_key, dict.fromkeys(names))
+    return [key for key in found if key is not None]
+
+
+def _list_keys(paths: StorePaths, digest: Digest) -> list[PartialKey]:
+    """List the keys of the files of a digest, of any upstream. Blocks."""
+    return _keys(sorted(_names(paths, begin=str(PartialKey(digest)))))
+
+
+def _list_some(paths: StorePaths, upstream: str, after: str) -> _Part:
+    """List files behind a name that an upstream of this name gave; "": that any gave. Blocks.
 
     If another upstream had the same name before, only the sidecar tells which of them gave a file.
     """
-    keys = {partial_key(entry.name) for entry in _entries(paths)}
-    found = sorted((key for key in keys if key is not None), key=str)
-    if not upstream:
-        return found
-    usual = _place(upstream)
-    return [
-        key
-        for key in found
-        if key.upstream == usual or read_upstream(paths.sidecar(key)) == upstream
-    ]
+    names = nsmallest(MOST_NAMES, _names(paths, after))
+    found = _keys(names)
+    if upstream:
+        usual = _place(upstream)
+        found = [
+            key
+            for key in found
+            if key.upstream == usual or read_upstream(paths.sidecar(key)) == upstream
+        ]
+    return _Part(found, names[-1] if names else after, more=len(names) == MOST_NAMES)
 
 
-def _list_facts(paths: StorePaths, boot_id: str) -> list[PartialFact]:
-    """Collect facts about all files that hold bytes. Blocks."""
-    return _facts_of(paths, boot_id, _list_keys(paths))
-
-
-def _facts_of(paths: StorePaths, boot_id: str, keys: list[PartialKey]) -> list[PartialFact]:
-    """Collect facts about those of the given files that hold bytes. Blocks."""
-    facts = []
+def _sizes_of(paths: StorePaths, boot_id: str, keys: list[PartialKey], before: float) -> list[int]:
+    """Find how many bytes of disk the files take that were last written before a time. Blocks."""
+    sizes = []
     for key in keys:
         names = PartialNames(paths, key, boot_id)
         allocated, modified_at = names.allocated(), names.modified_at()
-        if allocated is not None and modified_at is not None:
-            facts.append(PartialFact(key.digest, allocated, modified_at))
-    return facts
+        if allocated is not None and modified_at is not None and modified_at < before:
+            sizes.append(allocated)
+    return sizes
 
 
 def _remove_old(names: PartialNames, before: float) -> int:

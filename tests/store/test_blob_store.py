@@ -11,6 +11,7 @@ from regcache.digests import Digest
 from regcache.facts import in_blocks
 from regcache.interfaces import IBlobStore
 from regcache.plans import PartialSums
+from regcache.store import partials
 from regcache.store.paths import PartialKey
 from regcache.store.sync import QUIET
 from tests.store.stores import BadDisk, StoreTestCase
@@ -181,18 +182,32 @@ class SweepTests(StoreTestCase):
         return set(os.listdir(self.paths.partials))
 
     def test_listing(self) -> None:
-        """Partial files are listed with their space and time; foreign files are not."""
+        """Old partial files are counted with their space; foreign files are not."""
         digest = self.leave(CONTENT, 1000)
         with open(os.path.join(self.paths.partials, "foreign"), "w"):
             pass
-        (fact,) = self.successResultOf(self.store.partials())
         allocated = os.stat(self.paths.partial(PartialKey(digest))).st_blocks * 512
-        self.assertEqual((fact.digest, fact.allocated, fact.modified_at), (digest, allocated, 1000))
+        counted = [self.successResultOf(self.store.old_partials(each)) for each in (1000, 1001)]
+        self.assertEqual(counted, [(0, 0), (1, allocated)])
+
+    def test_many(self) -> None:
+        """However many files there are, all are counted, found and removed, some at a time."""
+        digests = [self.leave(b"%d" % number * 5000, 1000) for number in range(7)]
+        young = self.leave(b"young" * 5000, 3000)
+        self.patch(partials, "MOST_NAMES", 3)
+        counted = self.successResultOf(self.store.old_partials(2000))
+        self.assertEqual(counted, (7, 7 * 8192))
+        self.assertEqual(self.successResultOf(self.store.old_partials(inf)).files, 8)
+        for digest in digests[:2]:
+            self.assertEqual(self.successResultOf(self.store.remove_partials(digest)), 8192)
+        freed = self.successResultOf(self.store.sweep_partials(2000))
+        self.assertEqual(freed, counted.bytes - 2 * 8192)
+        path = self.paths.partial(PartialKey(young))
+        self.assertEqual(self.names(), {os.path.basename(path), os.path.basename(path) + ".json"})
 
     def test_no_folder(self) -> None:
         """Where the folder of partial files is missing there are none to count or to remove."""
         os.rmdir(self.paths.partials)
-        self.assertEqual(self.successResultOf(self.store.partials()), [])
         self.assertEqual(self.successResultOf(self.store.old_partials(inf)), PartialSums())
         self.assertEqual(self.successResultOf(self.store.sweep_partials(inf)), 0)
         digest = Digest.of(CONTENT)

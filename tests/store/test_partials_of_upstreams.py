@@ -1,6 +1,7 @@
 """Tests for partial files of one digest that several upstreams give."""
 
 import os
+from math import inf
 from typing import Any
 
 from regcache.digests import Digest
@@ -88,7 +89,7 @@ class UpstreamsTests(StoreTestCase):
             file = self.begin(upstream, CONTENT[:1000])
             self.successResultOf(file.save())
             file.close()
-        self.assertEqual(len(self.successResultOf(self.store.partials())), 3)
+        self.assertEqual(self.successResultOf(self.store.old_partials(inf)).files, 3)
         self.successResultOf(self.store.sweep_partials(2.0**40))
         self.assertEqual(os.listdir(self.paths.partials), [])
 

@@ -11,8 +11,10 @@ from regcache.admin.api.kinds import Parameter, Text
 from regcache.admin.events.changes import Changes
 from regcache.admin.events.hub import EventHub, TooManyStreamsError
 from regcache.admin.events.topics import (
+    NONE_TOLD,
     ChangedTopic,
     ItemsTopic,
+    LastingItemsTopic,
     Look,
     RequestTopic,
     Topic,
@@ -42,11 +44,13 @@ class Told(NamedTuple):
     :ivar requests: how many of those that had ended were told as such.
     :ivar fetches: how many of them were looked at for what was fetched.
     :ivar changes: how many other changes were told.
+    :ivar upstreams: a mark of the upstreams that were told.
     """
 
     requests: int
     fetches: int
     changes: int
+    upstreams: str = NONE_TOLD
 
 
 class EventIds:
@@ -68,14 +72,17 @@ class EventIds:
                 told = told._replace(requests=each.ended)
             elif isinstance(each, ChangedTopic):
                 told = told._replace(fetches=each.ended, changes=each.changed)
+            elif isinstance(each, LastingItemsTopic):
+                told = told._replace(upstreams=each.mark)
         return "-".join((self._ring.node, *map(str, told)))
 
     def read(self, text: str) -> Told | None:
         """How far a client was told; None where the rest cannot be told any more."""
-        node, *numbers = text.split("-")
+        node, *numbers, mark = text.split("-") if "-" in text else (text, "")
         if node != self._ring.node or len(numbers) != 3 or not all(map(_is_number, numbers)):
             return None
-        told = Told(*map(int, numbers))
+        requests, fetches, changes = map(int, numbers)
+        told = Told(requests, fetches, changes, mark)
         for ended in (told.requests, told.fetches):
             if not 0 <= self._ring.count - ended <= len(self._ring):
                 return None
@@ -117,8 +124,12 @@ class EventCall:
                 self._look("transfers", asked), self.ring, told is not None
             ),
             "request": lambda: RequestTopic(self.ring, self.images, since.requests),
-            "upstream": lambda: ItemsTopic(
-                "upstream", self._look("upstreams", asked), 2.0, key="name", resets=True
+            "upstream": lambda: LastingItemsTopic(
+                "upstream",
+                self._look("upstreams", asked),
+                2.0,
+                key="name",
+                told=told and told.upstreams,
             ),
             "job": lambda: ItemsTopic("job", self._look("jobs", asked), 0.5, key="id"),
             "changed": lambda: ChangedTopic(self.ring, self.changes, since.fetches, since.changes),

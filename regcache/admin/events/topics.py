@@ -7,6 +7,7 @@ of the call of its subject, so both show the same.
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import KW_ONLY
+from hashlib import sha256
 from typing import Any, NamedTuple, Protocol
 
 from regcache.admin.api.callers import Caller
@@ -26,6 +27,9 @@ MOST_ITEMS = 10
 #: Rows of requests that are read for one event.
 MOST_ROWS = 2000
 _DONE = frozenset({"verifying"})
+#: The mark of items of which nothing was told.
+NONE_TOLD = "0"
+_MARK_DIGITS = 16
 
 
 class TopicEvent(NamedTuple):
@@ -70,28 +74,60 @@ class ItemsTopic:
     """Sends each item of a list whenever it has changed.
 
     :param key: the field that identifies an item.
-    :param resets: send ``reset`` if an item has gone.
     """
 
-    def __init__(
-        self, name: str, look: Look, every: float, *, key: str, resets: bool = False
-    ) -> None:
+    def __init__(self, name: str, look: Look, every: float, *, key: str) -> None:
         self.every = every
         self._name = name
         self._look = look
         self._key = key
-        self._resets = resets
         self._last: dict[str, str] = {}
 
     async def look(self, caller: Caller) -> list[TopicEvent]:
-        """Give the items that are new or have changed; ``reset`` comes first."""
+        """Give the items that are new or have changed."""
         items = (await self._look(caller))["items"]
         texts = {item[self._key]: _text(item) for item in items}
         last, self._last = self._last, texts
-        gone = [TopicEvent("reset", {})] if self._resets and last.keys() - texts.keys() else []
         keyed = [(each[self._key], each) for each in items]
-        told = [TopicEvent(self._name, each) for key, each in keyed if last.get(key) != texts[key]]
-        return gone + told
+        return [TopicEvent(self._name, each) for key, each in keyed if last.get(key) != texts[key]]
+
+    @property
+    def keys(self) -> list[str]:
+        """Return the keys of all items, in order."""
+        return sorted(self._last)
+
+
+class LastingItemsTopic(ItemsTopic):
+    """Does the same, and sends ``reset`` before them if an item has gone.
+
+    :param told: the mark of the items that the client was told before it came back; None if it
+        does not come back. If there are others now, ``reset`` is sent.
+    """
+
+    def __init__(
+        self, name: str, look: Look, every: float, *, key: str, told: str | None = None
+    ) -> None:
+        super().__init__(name, look, every, key=key)
+        self._told = told
+        self._has_looked = False
+
+    @property
+    def mark(self) -> str:
+        """Return a mark of the items that the client was told, whatever is in them."""
+        if not self._has_looked:
+            return self._told or NONE_TOLD
+        return sha256(_text(self.keys).encode()).hexdigest()[:_MARK_DIGITS]
+
+    async def look(self, caller: Caller) -> list[TopicEvent]:
+        """Give the items that are new or have changed; ``reset`` comes first."""
+        keys = self.keys
+        told = await super().look(caller)
+        is_first, self._has_looked = not self._has_looked, True
+        if is_first:
+            is_gone = self._told is not None and self._told != self.mark
+        else:
+            is_gone = not set(keys) <= set(self.keys)
+        return [TopicEvent("reset", {}), *told] if is_gone else told
 
 
 class TransferTopic:

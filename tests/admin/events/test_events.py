@@ -469,12 +469,39 @@ class ReturnTests(EventCase):
         self.wait(3)
         self.assertEqual(again.take(), [])
 
+    def test_upstream_that_went(self) -> None:
+        """Who was told of an upstream that went meanwhile is told to read all again."""
+        query = "?topics=status,upstream"
+        events = self.listen(query)
+        events.take()
+        self.answers["upstreams"] = {"items": [{"name": "docker.io", "state": "down"}]}
+        events = self.come_back(events, query)
+        down = ("upstream", {"name": "docker.io", "state": "down"})
+        self.assertEqual(events.take(), [("status", {"verdict": "ok"}), down])
+        self.answers["upstreams"] = {"items": [{"name": "new"}]}
+        events = self.come_back(events, query)
+        new = ("upstream", {"name": "new"})
+        self.assertEqual(events.take()[1:], [("reset", {}), new])
+        self.assertEqual(self.come_back(events, query).take()[1:], [new])
+
+    def test_gone_before_a_look(self) -> None:
+        """A stream that ends before it could look at the upstreams has told nothing of them."""
+        query = "?topics=status,upstream"
+        events = self.listen(query)
+        events.take()
+        self.answers["upstreams"] = OSError("the index is busy")
+        events = self.come_back(events, query)
+        self.assertEqual([name for name, _ in events.take()], ["status"])
+        self.answers["upstreams"] = {"items": []}
+        self.assertEqual(self.come_back(events, query).take()[1:], [("reset", {})])
+
     def test_reset(self) -> None:
         """Else a client is told to read all again."""
         node = self.ring.node
-        numbers = ("9-0-0", "0-9-0", "0-0-9", "-1-0-0", "0", "0-0", "0-0-0-0", f"{'9' * 100}-0-0")
-        wrong = ("", "x", "other-0-0-0", *(f"{node}-{each}" for each in numbers))
-        for text in (*wrong, f"{node}-\u0661-0-0".encode().decode("latin-1")):
+        counts = ("9-0-0", "0-9-0", "0-0-9", "-1-0-0", "0", "0-0", "0-0-0-0", f"{'9' * 100}-0-0")
+        numbers = (*(f"{each}-0" for each in counts), "0-0-0")
+        wrong = ("", "x", "other-0-0-0-0", *(f"{node}-{each}" for each in numbers))
+        for text in (*wrong, f"{node}-\u0661-0-0-0".encode().decode("latin-1")):
             events = self.listen("?topics=request", f"Last-Event-ID: {text}")
             self.assertEqual(events.take(), [("reset", {})], text)
             events.client.leave()

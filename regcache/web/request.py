@@ -368,8 +368,8 @@ def record_of(request: Request, now: float, *, is_open: bool = False) -> Request
             0 if method == b"HEAD" else request.body_bytes_sent,
             facts.outcome or ("none" if status < 400 else "error"),
             facts.cache_status,
-            None if begun is None else begun - request.arrived_at,
-            now - request.arrived_at,
+            None if begun is None else max(0.0, begun - request.arrived_at),
+            max(0.0, now - request.arrived_at),  # the clock may have been set back
             facts.ended_early,
             facts.error,
             facts.host,

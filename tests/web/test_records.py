@@ -83,6 +83,21 @@ class RecordTests(SynchronousTestCase):
         )
         self.assertNotIn("agent", record.as_fields())
 
+    def test_clock_is_set_back(self) -> None:
+        """Where the clock is set back during a request nothing took less than no time."""
+        clock, kept = Clock(), RecordList()
+        clock.advance(1000)
+
+        def dispatch(request: Request) -> None:
+            clock.rightNow -= 100
+            request.write(b"12345")
+            clock.rightNow -= 100
+            request.finish()
+
+        MemoryClient(make_site(dispatch, clock, recorders=[kept])).request("GET", "/v2/x")
+        record = kept.last
+        self.assertEqual((record.arrived, record.first_byte, record.seconds), (1000.0, 0.0, 0.0))
+
     def test_login(self) -> None:
         """A 401 says whether there were credentials."""
         kept = RecordList()

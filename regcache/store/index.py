@@ -35,6 +35,7 @@ from regcache.store.index_contents import Proof
 from regcache.store.index_file import IndexFile
 from regcache.store.index_names import Statement
 from regcache.store.index_thread import LITTLE, IndexThread
+from regcache.store.leftovers import Leftovers
 from regcache.store.pins_index import PinsIndex
 from regcache.store.places_index import PlacesIndex
 from regcache.store.plans_index import PlansIndex
@@ -88,14 +89,12 @@ class SqliteIndex:
         pins = self.pins = PinsIndex(self._thread)
         self.removals = RemovalIndex(self._thread, pins.matches, self._backup.hurry)
         self.plans = PlansIndex(self._thread, pins.matches)
+        pools = (looking or pool, background)
         self.catalogue = build_catalogue(
-            file,
-            self._thread,
-            clock,
-            pools=(looking or pool, background),
-            patterns=lambda: pins.patterns,
+            file, self._thread, clock, pools=pools, patterns=lambda: pins.patterns
         )
         self._pulls = PullWriter(self._thread, clock)
+        self._leftovers = Leftovers(self._thread, clock)
 
     @property
     def problem(self) -> str:
@@ -113,12 +112,14 @@ class SqliteIndex:
             self._uses.start()
             self._pulls.start()
             self.catalogue.start()
+            self._leftovers.start()
 
         return self._thread.open().addCallback(opened)
 
     def close(self) -> "Deferred[None]":
         """Write what is pending and close the file. Idempotent."""
         self._thread.hurry()
+        self._leftovers.stop()
         stopped = self._backup.stop()
         closing = self.catalogue.stop().addCallback(lambda _: self._pulls.stop())
         closing.addCallback(lambda _: self._uses.stop())

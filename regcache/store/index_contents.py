@@ -17,13 +17,21 @@ from regcache.store.index_places import IS_NEEDED, Stored
 from regcache.store.index_schema import digest_key
 from regcache.store.index_triggers import MANY, without_triggers
 
+# An earlier version left rows of cleared repositories, and numbers are given again: so the right
+# to the manifest is asked for. The first row has one, where there are none of these.
+_MENTIONED_SIZE = """(
+    SELECT size FROM shown
+    WHERE repository_id = r.id AND digest = :digest AND EXISTS (
+        SELECT 1 FROM links
+        WHERE content_id = shown.manifest_id AND upstream = r.upstream AND repository_id = r.id)
+    ORDER BY size"""
+
 CONTENT = f"""
 SELECT k.key, p.size, c.media_type, c.public AND w.content_id IS NULL, w.content_id IS NOT NULL,
     l.proved_at, l.credentials,
     EXISTS (SELECT 1 FROM links WHERE content_id = c.id AND upstream = ifnull(k.key, :upstream))
         OR ifnull(w.linked, 0),
-    (SELECT min(size) FROM shown WHERE repository_id = r.id AND digest = :digest),
-    (SELECT max(size) FROM shown WHERE repository_id = r.id AND digest = :digest),
+    {_MENTIONED_SIZE} ASC LIMIT 1), {_MENTIONED_SIZE} DESC LIMIT 1),
     c.size
 FROM (SELECT 1)
 LEFT JOIN upstreams k ON {CERTAIN}

@@ -17,6 +17,8 @@ SELECT (SELECT total(m.size) FROM mentions m WHERE m.manifest_id = s.manifest_id
 FROM repositories r
 JOIN shown s ON s.repository_id = r.id AND s.digest = ?
 JOIN contents c ON c.id = s.manifest_id
+JOIN links l
+    ON l.content_id = s.manifest_id AND l.upstream = r.upstream AND l.repository_id = r.id
 WHERE r.upstream = ? AND r.name = ? AND c.media_type NOT IN ({", ".join("?" * len(INDEX_TYPES))})
 LIMIT ?
 """

@@ -65,6 +65,8 @@ JOIN referrers f ON f.repository_id = r.id
 JOIN subjects s ON s.manifest_id = f.manifest_id
 JOIN contents c ON c.id = f.manifest_id
 JOIN places p ON p.content_id = c.id AND p.place = 'disk'
+JOIN links l
+    ON l.content_id = f.manifest_id AND l.upstream = r.upstream AND l.repository_id = r.id
 WHERE r.upstream = ? AND r.name = ? AND f.subject = ?
 ORDER BY f.manifest_id LIMIT ?
 """

@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 from urllib.parse import quote
 
-from regcache.store.index_schema import IndexDamagedError, IndexVersionError, check, migrate
+from regcache.store.index_schema import (
+    SAME_TABLES,
+    IndexDamagedError,
+    IndexVersionError,
+    check,
+    migrate,
+    schema_version,
+)
 
 UNOPENED = (sqlite3.Error, IndexDamagedError, OSError)
 """What a file that cannot be opened raises."""
@@ -116,14 +123,16 @@ def open_substitute(path: str, migrations: Sequence[str]) -> sqlite3.Connection 
     """Open an index although the disk is full, or nothing may be written; None if not possible.
 
     First with an exclusive lock: then SQLite needs no shared memory in a file beside it. Else as
-    immutable, if no file beside it has a part of its content.
+    immutable, if no file beside it has a part of its content. There may be no room for migrations:
+    an older version is left as it is, if it can be read.
     """
     with suppress(*UNUSABLE):
         alone = connect(path, create=False, wait=BUSY_WAIT)
-        return _prepared(alone, migrations, (_ALONE, *_PRAGMAS))
+        return _prepared(alone, migrations, (_ALONE, *_PRAGMAS), keeps_version=True)
     with suppress(*UNUSABLE):
         if not any(map(os.path.exists, (f"{path}-wal", f"{path}-journal"))):
-            return _prepared(connect(path, create=False, immutable=True), migrations, ())
+            unchanged = connect(path, create=False, immutable=True)
+            return _prepared(unchanged, migrations, (), keeps_version=True)
     return None
 
 
@@ -134,12 +143,22 @@ def begin_in_memory(migrations: Sequence[str]) -> sqlite3.Connection:
 
 
 def _prepared(
-    connection: sqlite3.Connection, migrations: Sequence[str], pragmas: Sequence[str]
+    connection: sqlite3.Connection,
+    migrations: Sequence[str],
+    pragmas: Sequence[str],
+    *,
+    keeps_version: bool = False,
 ) -> sqlite3.Connection:
+    """Open it for use.
+
+    :param keeps_version: leave an older version as it is, where it can be read.
+    """
     try:
         for pragma in pragmas:
             connection.execute(pragma).fetchall()
-        migrate(connection, migrations)
+        versions = (schema_version(connection), len(migrations))
+        if not (keeps_version and versions in SAME_TABLES):
+            migrate(connection, migrations)
         check(connection)
         connection.execute(f"PRAGMA busy_timeout = {round(BUSY_WAIT * 1000)}").fetchall()
     except BaseException:

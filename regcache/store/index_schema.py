@@ -271,22 +271,27 @@ ALTER TABLE places ADD COLUMN fetched_by TEXT NOT NULL DEFAULT '';  -- an accoun
 ALTER TABLE mentions ADD COLUMN position INTEGER;  -- in the manifest; NULL: not known
 """
 
-# A repository that was cleared left them, and a later one may get its number.
-_WITHOUT_A_RIGHT = """
-DELETE FROM {0} WHERE NOT EXISTS (
-    SELECT 1 FROM links l WHERE l.content_id = {0}.manifest_id
-        AND l.repository_id = {0}.repository_id);
+LEFTOVERS = "leftovers"
+"""The name of work in ``progress``: see :mod:`regcache.store.leftovers`."""
+
+# To look at all rows here would hold up the start, and a full disk would have no room for it.
+_LEFTOVERS = f"""
+INSERT OR REPLACE INTO progress
+SELECT '{LEFTOVERS}', '{{"table": "shown", "after": []}}'
+WHERE EXISTS (SELECT 1 FROM shown) OR EXISTS (SELECT 1 FROM referrers);
 """
-_NOT_SHOWN = _WITHOUT_A_RIGHT.format("shown") + _WITHOUT_A_RIGHT.format("referrers")
 
 MIGRATIONS: Sequence[str] = (
     *(_FIRST, _CLOSED, _UPSTREAMS, _BLOCKS, _PLACES, _REMOVALS, _PROGRESS, CATALOGUE, _FETCHES),
     IMAGES,
     LISTS,
     FOLLOWING,
-    _NOT_SHOWN,
+    _LEFTOVERS,
 )
 """The n-th script turns version n - 1 into version n. Never change one that was released."""
+
+SAME_TABLES = {(12, 13)}
+"""Versions of which the second reads the first as it is."""
 
 
 _PROBES = (

@@ -2,10 +2,13 @@
 
 import shutil
 import socket
+import sqlite3
 import subprocess
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
+from regcache.store.index_schema import MIGRATIONS, schema_version
 from tests.integration.base import PullThroughCase, certificates, upstream_config
 from tests.support.downloads import Download
 from tests.support.images import MIB, mixed_image
@@ -113,6 +116,26 @@ class IllDiskTests(PullThroughCase):
             self.assert_recovers(f"room {kill}")
             self.assertEqual(self.daemon.stop(), 0)
             self.assertNotIn("Traceback", self.daemon.log())
+
+    def test_full_disk_and_an_earlier_version(self) -> None:
+        """An index of the version before is used as well, and gets its version with room."""
+        self.fill_cache()
+        self.assertEqual(self.version("PRAGMA user_version = 12"), 12)
+        fill_up(self.mount)
+        self.daemon.start()
+        self.assert_serves_what_it_has()
+        (self.mount / "others").unlink()
+        wait_until(lambda: "no space" not in str(self.readiness()), "it looks again")
+        wait_until(self.asks_the_index, "the index is opened", 30)
+        self.assert_recovers("room")
+        self.assertEqual(self.daemon.stop(), 0)
+        self.assertEqual(self.version(), len(MIGRATIONS))
+
+    def version(self, statement: str = "") -> int:
+        """The version of the index, after a statement."""
+        with closing(sqlite3.connect(self.mount / "index.sqlite")) as index:
+            index.execute(statement)
+            return schema_version(index)
 
     def test_empty_and_full(self) -> None:
         """So it is where there is nothing yet: no lock, no folder, no index."""
@@ -300,8 +323,6 @@ class LineTests(PullThroughCase):
 
     def test_newer_index(self) -> None:
         """An index that a newer program wrote."""
-        import sqlite3
-
         daemon = self.daemon()
         index = daemon.directory / "index.sqlite"
         with sqlite3.connect(index) as connection:
@@ -312,8 +333,6 @@ class LineTests(PullThroughCase):
 
     def test_nobody_waits_for_a_start_that_fails(self) -> None:
         """While it fails, again and again, who connects is refused at once."""
-        import sqlite3
-
         daemon = self.daemon()
         with sqlite3.connect(daemon.directory / "index.sqlite") as connection:
             connection.execute("PRAGMA user_version = 99")
@@ -328,8 +347,6 @@ class LineTests(PullThroughCase):
 
     def test_nobody_waits_at_a_passed_socket(self) -> None:
         """Who connects to a socket that outlives the process is cut off when its start fails."""
-        import sqlite3
-
         daemon = self.daemon()
         self.addCleanup(daemon.close)
         with sqlite3.connect(daemon.directory / "index.sqlite") as connection:

@@ -498,22 +498,6 @@ class RepositoryTests(RemovalCase):
             for table in ("shown", "referrers")
         ]
 
-    def test_shown_by_an_older_version(self) -> None:
-        """What an earlier version left of that goes when its index is opened."""
-        self.put(A, image(OWN), subject=self.put(A, image(BASE)))
-
-        def leave(connection: sqlite3.Connection) -> None:
-            connection.execute("INSERT INTO shown SELECT 99, digest, size, 1 FROM shown LIMIT 1")
-            connection.execute("INSERT INTO referrers SELECT 99, subject, 1 FROM referrers")
-            connection.execute("PRAGMA user_version = 12")
-
-        self.assertEqual(self.file.write([leave]), [None])
-        self.assertEqual(self.file.read(self.without_a_right), [1, 1])
-        self.successResultOf(self.index.close())
-        self.index = self.open()
-        self.assertEqual(self.file.read(self.without_a_right), [0, 0])
-        self.assertEqual(self.facts("a", OWN).mentioned_size, 5)
-
     @staticmethod
     def evict(connection: sqlite3.Connection, digest: Digest) -> None:
         """Content makes room."""

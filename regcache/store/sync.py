@@ -89,9 +89,6 @@ class FileSystem:
             os.close(descriptor)
 
 
-OPENED_AT_ONCE = 64
-"""Files that are open at a time."""
-
 TOGETHER = 8
 """From so many files on the whole file system is synced once, and not each by itself."""
 
@@ -111,16 +108,8 @@ class Outcome:
 
 
 def sync_contents(paths: StorePaths, system: FileSystem, batch: Sequence[Digest]) -> Outcome:
-    """Sync files and their names, then mark the files."""
+    """Sync files and their names, then mark the files. All of them are open at a time."""
     outcome = Outcome()
-    for start in range(0, len(batch), OPENED_AT_ONCE):
-        _sync_some(paths, system, batch[start : start + OPENED_AT_ONCE], outcome)
-    return outcome
-
-
-def _sync_some(
-    paths: StorePaths, system: FileSystem, batch: Sequence[Digest], outcome: Outcome
-) -> None:
     # A descriptor stays with its file, even if that is removed or replaced.
     opened: dict[Digest, int] = {}
     try:
@@ -134,6 +123,7 @@ def _sync_some(
     finally:
         for descriptor in opened.values():
             os.close(descriptor)
+    return outcome
 
 
 def _open(path: str, digest: Digest, opened: dict[Digest, int], outcome: Outcome) -> None:
@@ -190,8 +180,8 @@ QUIET = 2.0
 LATEST = 10.0
 """... and seconds after the first commit that waits for it."""
 
-MOST_IN_JOB = 512
-"""Contents that one job in a thread syncs."""
+MOST_IN_JOB = 64
+"""Contents that one job in a thread syncs. Their files are open, so they cannot be evicted."""
 
 CLOSING_SECONDS = 5.0
 """When the daemon stops, no job is begun after that; the rest is verified when it is used."""
@@ -291,20 +281,23 @@ class SyncQueue:
         """Sync what is pending, or as much of it as there is time for."""
         batch = list(self._pending)
         while batch and self._has_time():
-            # When it closes it looks at the time often.
-            most = MOST_IN_JOB if self._until is None else OPENED_AT_ONCE
-            await self._sync(batch[:most])
-            batch = batch[most:]
+            untried = await self._sync(batch[:MOST_IN_JOB])
+            if untried and self._until is None:
+                break  # the others would meet the same; all are tried again later
+            batch = batch[MOST_IN_JOB:]
         self._schedule()
 
     def _has_time(self) -> bool:
         return self._until is None or self._clock.seconds() < self._until
 
-    async def _sync(self, batch: Sequence[Digest]) -> None:
-        """Sync a part of what is pending, without what was removed meanwhile, or is leaving."""
+    async def _sync(self, batch: Sequence[Digest]) -> bool:
+        """Sync a part of what is pending, without what was removed meanwhile, or is leaving.
+
+        :returns: whether some of it could not be tried.
+        """
         present = [each for each in batch if each in self._pending and not self._is_leaving(each)]
         if not present:
-            return
+            return False
         self._syncing = frozenset(present)
         for digest in present:
             del self._pending[digest]
@@ -318,6 +311,7 @@ class SyncQueue:
         outcome = await job.addErrback(failed)
         self._syncing = frozenset()
         self._done(outcome)
+        return bool(outcome.untried)
 
     def _done(self, outcome: Outcome) -> None:
         if outcome.faults:

@@ -3,15 +3,17 @@
 import errno
 import os
 import stat
+from typing import Any
 
 from twisted.internet.defer import Deferred, execute
+from twisted.logger import Logger
 
 from regcache.digests import Digest
 from regcache.store import sync
 from regcache.store.sync import (
     CLOSING_SECONDS,
     LATEST,
-    OPENED_AT_ONCE,
+    MOST_IN_JOB,
     QUIET,
     TOGETHER,
     FileSystem,
@@ -72,11 +74,11 @@ class SyncContentsTests(SyncTestCase):
         self.assertEqual((outcome.lost, outcome.untried, outcome.faults), ([], [], []))
 
     def test_many(self) -> None:
-        """Many files are synced by one call, as many as are open at a time."""
-        digests, system = self.stored(OPENED_AT_ONCE + TOGETHER), CountingSystem()
+        """Many files are synced by one call."""
+        digests, system = self.stored(TOGETHER), CountingSystem()
         self.patch(os, "fdatasync", self.fail)
         outcome = sync_contents(self.paths, system, digests)
-        self.assertEqual((system.syncs, self.settled(digests)), (2, len(digests)))
+        self.assertEqual((system.syncs, self.settled(digests)), (1, len(digests)))
         self.assertEqual((outcome.lost, outcome.untried, outcome.faults), ([], [], []))
 
     def test_no_such_call(self) -> None:
@@ -105,10 +107,11 @@ class SyncContentsTests(SyncTestCase):
 
     def test_refused_for_another_group(self) -> None:
         """After a fault each file tells for itself, those too that are synced later."""
-        digests = self.stored(OPENED_AT_ONCE + TOGETHER)
+        digests, system = self.stored(2 * TOGETHER), CountingSystem(errno.EIO)
         synced: list[int] = []
         self.patch(os, "fdatasync", synced.append)
-        sync_contents(self.paths, CountingSystem(errno.EIO), digests)
+        for batch in (digests[:TOGETHER], digests[TOGETHER:]):
+            sync_contents(self.paths, system, batch)
         self.assertEqual((len(synced), self.settled(digests)), (len(digests), len(digests)))
 
     def test_replaced_and_refused(self) -> None:
@@ -215,6 +218,43 @@ class SyncQueueTests(SyncTestCase):
         self.assertEqual((pool.names, self.settled(digests)), (["sync_contents"] * 3, 5))
         self.successResultOf(queue.close())
 
+    def test_open_files_alone_are_in_use(self) -> None:
+        """Of very many contents those alone are in use that are open at that moment."""
+        pool = HeldPool()
+        queue, digests = self.queue(pool), self.stored(3 * MOST_IN_JOB)
+        for digest in digests:
+            queue.add(digest)
+        flushed = queue.flush()
+        for number in range(3):
+            held = [digest for digest in digests if queue.holds(digest)]
+            first = number * MOST_IN_JOB
+            self.assertEqual(held, digests[first : first + MOST_IN_JOB])
+            self.assertEqual(sum(digest in queue for digest in digests), len(digests) - first)
+            pool.release()
+        self.successResultOf(flushed)
+        self.assertEqual((self.settled(digests), self.system.syncs), (len(digests), 3))
+        self.successResultOf(queue.close())
+
+    def test_no_descriptors(self) -> None:
+        """Where there are no descriptors one job is tried, and one fault is logged; later again."""
+        queue, digests = self.queue(ImmediatePool()), self.stored(2 * MOST_IN_JOB)
+        logged = list[dict[str, Any]]()
+        self.patch(queue, "log", Logger(observer=logged.append))
+        real = sync.open_regular
+
+        def refuse(*_: object) -> tuple[int, os.stat_result]:
+            raise OSError(errno.EMFILE, "too many open files")
+
+        self.patch(sync, "open_regular", refuse)
+        for digest in digests:
+            queue.add(digest)
+        self.successResultOf(queue.flush())
+        self.assertEqual((self.settled(digests), len(logged)), (0, 1))
+        self.patch(sync, "open_regular", real)
+        self.clock.advance(QUIET)
+        self.assertEqual(self.settled(digests), len(digests))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
     def test_removed_while_others_are_synced(self) -> None:
         """What is removed before its turn is not synced."""
         self.patch(sync, "MOST_IN_JOB", 1)
@@ -247,7 +287,7 @@ class SyncQueueTests(SyncTestCase):
 
     def test_close_is_bounded(self) -> None:
         """At the end a slow disk is not waited for longer than some seconds, and it is said."""
-        self.patch(sync, "OPENED_AT_ONCE", 1)
+        self.patch(sync, "MOST_IN_JOB", 1)
         pool = HeldPool()
         queue, digests = self.queue(pool), self.stored(3)
         for digest in digests:
@@ -265,7 +305,6 @@ class SyncQueueTests(SyncTestCase):
     def test_close_bounds_what_is_under_way(self) -> None:
         """A sync that is under way when the daemon stops has no more time than any other."""
         self.patch(sync, "MOST_IN_JOB", 1)
-        self.patch(sync, "OPENED_AT_ONCE", 1)
         pool = HeldPool()
         queue, digests = self.queue(pool), self.stored(4)
         for digest in digests:

@@ -3,6 +3,9 @@
 Twisted's channel parses the lines. Before that, this one refuses what other servers may read in
 a different way (RFC 9112, 11.2). Heads as nearly all clients send them are read in one step, which
 refuses nothing. A head that is unusual, or announces a body, is read line by line instead.
+
+Most clients send the same fields with each request of a connection. So the fields of the last plain
+head are kept, and are parsed again only if other ones come.
 """
 
 # mypy: disable-error-code="no-untyped-call"
@@ -14,6 +17,7 @@ from typing import NamedTuple
 
 from twisted.internet.interfaces import IAddress
 from twisted.web import http
+from twisted.web.http_headers import Headers
 
 from regcache.seam.server_channel import ServerChannel
 
@@ -36,37 +40,57 @@ _BAD_LINE = re.compile(rb"[\x00\r\n]|^[ \t]")
 _BAD_TEXT = b"The request is malformed.\n"
 
 
-class PlainHead(NamedTuple):
-    """The head of an HTTP/1.1 request without a body.
+class PlainFields(NamedTuple):
+    """The fields of a plain head.
 
-    :ivar fields: names, as they were sent, with their values.
+    :ivar text: the fields as they were sent, and the empty line.
+    :ivar headers: the same, parsed. Requests share them, so nobody may change them.
     :ivar has_connection: whether a field says something of the connection.
     """
 
-    method: bytes
-    target: bytes
-    fields: list[tuple[bytes, bytes]]
+    text: bytes
+    headers: Headers
     has_connection: bool
 
 
-def parse_plain_head(data: bytes) -> PlainHead | None:
-    """The head, if the data is exactly one plain head; else None."""
-    if len(data) > LONGEST or not data.endswith(b"\r\n\r\n") or data.translate(None, _USUAL):
+class PlainHead(NamedTuple):
+    """The head of an HTTP/1.1 request without a body."""
+
+    method: bytes
+    target: bytes
+    fields: PlainFields
+
+
+def parse_plain_head(data: bytes, former: PlainFields | None = None) -> PlainHead | None:
+    """The head, if the data is exactly one plain head; else None.
+
+    :param former: fields that came before. If they come again they are not parsed again.
+    """
+    first = _FIRST_LINE.match(data) if len(data) <= LONGEST else None
+    if first is None:
         return None
-    first = _FIRST_LINE.match(data)
-    fields = _FIELD.findall(data, first.end()) if first is not None else []
-    # All lines but the first one and the empty one are fields, so no CR or LF is in one of them.
-    ends = len(fields) + 2
-    if first is None or not 2 < ends == data.count(b"\r") == data.count(b"\n") <= MOST_FIELDS + 2:
+    text = data[first.end() :]
+    fields = former if former is not None and former.text == text else _parse_fields(text)
+    return None if fields is None else PlainHead(first[1], first[2], fields)
+
+
+def _parse_fields(text: bytes) -> PlainFields | None:
+    if not text.endswith(b"\r\n\r\n") or text.translate(None, _USUAL):
         return None
-    has_connection = False
+    fields = _FIELD.findall(text)
+    # All lines but the empty one are fields, so no CR or LF is in one of them.
+    ends = len(fields) + 1
+    if not ends == text.count(b"\r") == text.count(b"\n") <= MOST_FIELDS + 1:
+        return None
+    headers, has_connection = Headers(), False
     for name, value in fields:
         lowered = name.lower()
         if lowered in _UNUSUAL or value[-1:] in _BLANKS:
             return None
         if lowered == b"connection":
             has_connection = True
-    return PlainHead(first[1], first[2], fields, has_connection)
+        headers.addRawHeader(name, value)
+    return PlainFields(text, headers, has_connection)
 
 
 def _plain_answer(status: HTTPStatus, body: bytes) -> bytes:
@@ -90,6 +114,7 @@ class StrictChannel(ServerChannel):
     def __init__(self) -> None:
         super().__init__()
         self._closing = False
+        self._fields: PlainFields | None = None
 
     def report_refused(self, peer: IAddress, reason: str, status: int) -> None:
         """Record something that was refused before it was a whole request."""
@@ -100,15 +125,15 @@ class StrictChannel(ServerChannel):
 
         Only call it where a request may begin.
         """
-        head = parse_plain_head(data) if self.persistent else None
+        head = parse_plain_head(data, self._fields) if self.persistent else None
         if head is None:
             return False
         request = self.requestFactory(self, False)
         self.requests.append(request)
-        for name, value in head.fields:
-            request.requestHeaders.addRawHeader(name, value)
+        self._fields = head.fields
+        request.requestHeaders = head.fields.headers
         self.set_request_line(head.method, head.target, b"HTTP/1.1")
-        if head.has_connection:  # else it is HTTP/1.1 that stays open
+        if head.fields.has_connection:  # else it is HTTP/1.1 that stays open
             self.persistent = self.checkPersistence(request, b"HTTP/1.1")
         self.request_received()
         return True

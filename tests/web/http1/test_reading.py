@@ -23,16 +23,29 @@ class PlainTests(SynchronousTestCase):
         head = parse_plain_head(PLAIN)
         assert head is not None
         self.assertEqual((head.method, head.target), (b"GET", b"/v2/a/manifests/1?ns=x"))
-        self.assertEqual(head.fields, [(b"Host", b"a"), (b"Accept", b"b, c"), (b"accept", b"d")])
+        fields = sorted(head.fields.headers.getAllRawHeaders())
+        self.assertEqual(fields, [(b"Accept", [b"b, c", b"d"]), (b"Host", [b"a"])])
 
     def test_connection(self) -> None:
         """Fields that concern the connection are found, in upper and lower case."""
         for name in (b"Connection", b"connection", b"CONNECTION"):
             head = parse_plain_head(PLAIN.replace(b"accept", name))
-            self.assertTrue(head is not None and head.has_connection, name)
+            self.assertTrue(head is not None and head.fields.has_connection, name)
         for name in (b"accept", b"Proxy-Connection"):
             head = parse_plain_head(PLAIN.replace(b"accept", name))
-            self.assertTrue(head is not None and not head.has_connection, name)
+            self.assertTrue(head is not None and not head.fields.has_connection, name)
+
+    def test_same_fields(self) -> None:
+        """Fields that come again are not parsed again; others are, though alike in length."""
+        head = parse_plain_head(PLAIN)
+        assert head is not None
+        again = parse_plain_head(PLAIN.replace(b"GET /v2/a", b"HEAD /v2/bb"), head.fields)
+        assert again is not None
+        self.assertEqual((again.method, again.target), (b"HEAD", b"/v2/bb/manifests/1?ns=x"))
+        self.assertIs(again.fields, head.fields)
+        other = parse_plain_head(PLAIN.replace(b"Host: a", b"Host: b"), head.fields)
+        assert other is not None
+        self.assertEqual(other.fields.headers.getRawHeaders(b"host"), [b"b"])
 
     def test_not_plain(self) -> None:
         """Odd heads, incomplete heads, and heads with a possible body are left alone."""
@@ -71,6 +84,9 @@ class PlainTests(SynchronousTestCase):
             b"",
         ):
             self.assertIsNone(parse_plain_head(data), data)
+            known = parse_plain_head(PLAIN)
+            assert known is not None
+            self.assertIsNone(parse_plain_head(data, known.fields), data)
 
 
 def said(pieces: list[bytes]) -> tuple[list[Any], bytes]:
@@ -123,6 +139,14 @@ class SameTests(SynchronousTestCase):
         """A head in one piece has the requests and answers that it has in two pieces."""
         data = b"\r\n".join([start, *lines, b"", b""])
         self.assertEqual(said([data]), said([data[:1], data[1:]]))
+
+    @given(st.lists(st.tuples(START, st.lists(LINE, max_size=3)), max_size=5))
+    def test_same_connection(self, heads: list[tuple[bytes, list[bytes]]]) -> None:
+        """Heads that follow each other have the same meaning, whatever came before them."""
+        data = [b"\r\n".join([start, *lines, b"", b""]) for start, lines in heads]
+        data = [each for each in data for _ in range(2)]
+        pieces = [part for each in data for part in (each[:1], each[1:])]
+        self.assertEqual(said(data), said(pieces))
 
     def test_next_request(self) -> None:
         """Behind a plain head any other may follow, and behind that a plain one again."""

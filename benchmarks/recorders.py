@@ -30,7 +30,7 @@ def _usage(pending: PendingRecords) -> UsageCounting:
 
 _MAKERS: dict[str, Callable[[PendingRecords], object]] = {
     "the ring": RequestRing,
-    "counts by minute and name": lambda pending: RequestCounting(dict, pending),
+    "counts by minute and name": lambda pending: RequestCounting(dict, list, pending),
     "usage": _usage,
 }
 
@@ -65,6 +65,7 @@ def _pending(kinds: Sequence[str]) -> PendingRecords:
     pending = PendingRecords()
     for kind in kinds:
         _MAKERS[kind](pending)
+    pending(_record(0)._replace(kind="ping"))  # the first request of each client
     return pending
 
 

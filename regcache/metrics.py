@@ -4,13 +4,10 @@ Every label has a closed set of values, so that no client can make the process r
 what it sent.
 """
 
-import math
-from bisect import bisect_left
 from collections import Counter as Counts
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cache
-from itertools import accumulate
 
 from prometheus_client import (
     CollectorRegistry,
@@ -23,23 +20,17 @@ from prometheus_client import (
     generate_latest,
 )
 from prometheus_client.core import (
-    CounterMetricFamily,
     GaugeMetricFamily,
-    HistogramMetricFamily,
     Metric,
 )
 from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
 from zope.interface import implementer
 
 from regcache import __version__
 from regcache.interfaces import ICacheEvents, IUpstreamMeter
+from regcache.request_metrics import KINDS, OUTCOMES, RequestMetrics
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-KINDS = frozenset({"manifest", "blob", "tags", "referrers", "catalog", "ping", "other"})
-OUTCOMES = frozenset(
-    {"hit", "revalidated", "stale", "miss", "collapsed", "relay", "denied", "error", "none"}
-)
 NOTIFICATION_RESULTS = ("sent", "failed", "dropped")
 #: Gauges without labels, and what they say.
 _GAUGES = {
@@ -55,103 +46,6 @@ _GAUGES = {
     "config_last_reload_successful": "Whether the configuration file is in force: 1 or 0.",
     "config_last_reload_success_timestamp_seconds": "When it was read (Unix seconds).",
 }
-_CONTENT_KINDS = frozenset({"manifest", "blob"})
-_CONTENT_OUTCOMES = OUTCOMES - {"denied", "error", "none"}
-_BUCKETS = (0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0, 300.0, 1800.0)
-
-
-class Times:
-    """How long requests of one kind took: a histogram."""
-
-    __slots__ = ("_counts", "_sum")
-
-    def __init__(self) -> None:
-        self._counts = [0] * (len(_BUCKETS) + 1)
-        self._sum = 0.0
-
-    def observe(self, seconds: float) -> None:
-        """Count one duration."""
-        self._counts[bisect_left(_BUCKETS, seconds)] += 1
-        self._sum += seconds
-
-    def add_to(self, family: HistogramMetricFamily, kind: str) -> None:
-        """Hand out what was counted; each bucket holds those below it, too."""
-        bounds = zip((*_BUCKETS, math.inf), accumulate(self._counts), strict=True)
-        buckets = [(_bound_text(bound), count) for bound, count in bounds]
-        family.add_metric([kind], buckets, self._sum)
-
-
-def _bound_text(bound: float) -> str:
-    return str(floatToGoString(bound))  # type: ignore[no-untyped-call]
-
-
-class RequestMetrics(Collector):
-    """What clients asked for and got.
-
-    Plain numbers, which become metrics when they are read: the library's counters take a lock
-    at every step, and these are only touched by the reactor's thread.
-    """
-
-    def __init__(self) -> None:
-        self._requests: dict[tuple[str, str, str, int], int] = {}
-        self._served: dict[str, int] = {}
-        self._seconds = {kind: Times() for kind in sorted(KINDS)}
-        self._first_byte = {kind: Times() for kind in sorted(KINDS)}
-
-    def count(self, upstream: str, kind: str, outcome: str, status: int) -> None:
-        """Count one request; the labels are checked already."""
-        key = (upstream, kind, outcome, status)
-        self._requests[key] = self._requests.get(key, 0) + 1
-
-    def serve(self, upstream: str, count: int) -> None:
-        """Count bytes of a body."""
-        self._served[upstream] = self._served.get(upstream, 0) + count
-
-    @property
-    def served_bytes(self) -> int:
-        """Bytes of bodies in all."""
-        return sum(self._served.values())
-
-    @property
-    def outcomes(self) -> dict[str, int]:
-        """How many manifests and blobs were answered, by outcome."""
-        found: dict[str, int] = {}
-        for (_, kind, outcome, _), count in self._requests.items():
-            if kind in _CONTENT_KINDS and outcome in _CONTENT_OUTCOMES:
-                found[outcome] = found.get(outcome, 0) + count
-        return found
-
-    def time(self, kind: str, seconds: float, first_byte: float | None) -> None:
-        """Note how long one request took."""
-        self._seconds[kind].observe(seconds)
-        if first_byte is not None:
-            self._first_byte[kind].observe(first_byte)
-
-    def collect(self) -> Iterator[Metric]:
-        """All of it, when the metrics are read."""
-        requests = CounterMetricFamily(
-            "regcache_requests",
-            "Requests answered, by upstream, kind, outcome and status.",
-            labels=["upstream", "kind", "outcome", "status"],
-        )
-        for (*labels, status), count in self._requests.items():
-            requests.add_metric([*labels, str(status)], count)
-        served = CounterMetricFamily(
-            "regcache_served_bytes", "Body bytes sent to clients.", labels=["upstream"]
-        )
-        for upstream, count in self._served.items():
-            served.add_metric([upstream], count)
-        yield from (requests, served)
-        yield _histogram(
-            "regcache_request_seconds",
-            "Seconds from a whole request to the end of its answer.",
-            self._seconds,
-        )
-        yield _histogram(
-            "regcache_first_byte_seconds",
-            "Seconds from a whole request to the headers of its answer.",
-            self._first_byte,
-        )
 
 
 class CertificateMetrics(Collector):
@@ -173,13 +67,6 @@ class CertificateMetrics(Collector):
         for chain, end in self.ends().items():
             family.add_metric([chain], end)
         yield family
-
-
-def _histogram(name: str, text: str, kinds: Mapping[str, Times]) -> HistogramMetricFamily:
-    family = HistogramMetricFamily(name, text, labels=["kind"])
-    for kind, times in kinds.items():
-        times.add_to(family, kind)
-    return family
 
 
 @implementer(IUpstreamMeter)
@@ -366,6 +253,10 @@ class Metrics(UpstreamMetrics):
     def served_bytes(self) -> int:
         """Bytes of bodies that were sent to clients by requests that have ended."""
         return self._client.served_bytes
+
+    def first_bytes(self) -> list[int]:
+        """How many answers of the distribution API began so late, by place of the duration."""
+        return self._client.first_bytes()
 
     @property
     def outcomes(self) -> dict[str, int]:

@@ -130,7 +130,7 @@ class _Builder:
         clock, pending = engine.reactor, PendingRecords()
         paths = StorePaths(os.path.abspath(self._config.storage.directory))
         history = CountHistory(
-            RequestCounting(lambda: engine.metrics.received, pending),
+            RequestCounting(lambda: engine.metrics.received, engine.metrics.first_bytes, pending),
             CountFile(paths.counts),
             pool=engine.disk_pool,
             clock=clock,

@@ -112,7 +112,7 @@ def admin_parts(clock: Clock, *sites: Site) -> AdminParts:
     pending = PendingRecords()
     log = RequestLog(RequestRing(pending), lambda: active_requests(sites), clock.seconds)
     pool: Any = ImmediatePool()
-    counting = RequestCounting(lambda: {}, pending)
+    counting = RequestCounting(dict, list, pending)
     history = CountHistory(
         counting, CountFile("not-opened"), pool=pool, clock=clock, disk=lambda: 7
     )

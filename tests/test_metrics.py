@@ -6,7 +6,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from regcache.interfaces import ICacheEvents, IUpstreamMeter
-from regcache.metrics import KINDS, OUTCOMES, Metrics
+from regcache.medians import BOUNDS, place_of
+from regcache.metrics import Metrics
+from regcache.request_metrics import KINDS, OUTCOMES
 
 NAMES = [
     "regcache_requests_total",
@@ -78,6 +80,15 @@ class MetricsTests(SynchronousTestCase):
         text = self.metrics.render().decode()
         for name in NAMES:
             self.assertIn(f"\n{name}", text)
+
+    def test_first_bytes(self) -> None:
+        """How late answers of the distribution API began is told finely, whatever a clock gives."""
+        for seconds in (-5.0, 0.0, 0.11, 1e9, float("inf"), None):
+            self.request(first_byte=seconds)
+        self.request(kind="other")
+        told = self.metrics.first_bytes()
+        found = {place: count for place, count in enumerate(told) if count}
+        self.assertEqual(found, {0: 2, place_of(0.11): 1, len(BOUNDS): 2})
 
     def test_requests(self) -> None:
         """Requests, their bytes and times are counted by label."""

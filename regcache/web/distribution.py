@@ -36,12 +36,17 @@ COPIES = 6
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """The meaning of a target under a host, by the routing table alone."""
+    """The meaning of a target under a host, by the routing table alone.
+
+    :ivar path: of the target. Equal ones are one object, since many records keep it.
+    """
 
     target: Target
     route: Route
     repository: Repository
     wanted: Wanted
+    _: KW_ONLY
+    path: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +90,7 @@ class Distribution:
                 return self._answer_other(request, target)
             resolution = self._resolve(request, target)
         else:
+            request.path = resolution.path
             _note_target(request, resolution.target)
         return self._answer(request, resolution)
 
@@ -156,7 +162,7 @@ class Distribution:
         route = resolve(self.table, request.hostname, target)
         repository = Repository(self.upstreams[route.upstream], route.repository)
         wanted = Wanted(route.upstream, route.repository, target.name)
-        resolution = Resolution(target, route, repository, wanted)
+        resolution = Resolution(target, route, repository, wanted, path=request.path)
         weight = OVERHEAD + COPIES * len(request.uri)
         self.resolved.put((request.hostname, request.uri), resolution, weight)
         return resolution

@@ -68,50 +68,48 @@ class RequestRecord(NamedTuple):
     :ivar is_pull: whether it began a pull of an image, and was answered.
     """
 
+    # What is counted lies together: it takes three lines of the processor's cache, not six.
+    method: str
+    reference: str
+    cache_status: str
+    seconds: float
+    first_byte: float | None
+    body_bytes: int
+    kind: str
     peer: str
     account: str
-    method: str
-    kind: str
     upstream: str
     repository: str
-    reference: str
-    status: int
-    body_bytes: int
     outcome: str
-    cache_status: str
-    first_byte: float | None
-    seconds: float
+    status: int
     ended_early: str
+    is_distribution: bool = False
+    shows_login: bool = True
+    is_pull: bool = False
+    timings: FetchTimings | None = None
+    flow: Flow | None = None
+    arrived: float = 0.0
     error: str = ""
     host: str = ""
     path: bytes = b""
     listener: str = ""
     principal: Principal | None = None
     serial: int = 0
-    arrived: float = 0.0
     agent: bytes = b""
     digest: Digest | None = None
     cause: Cause | None = None
-    is_distribution: bool = False
-    shows_login: bool = True
     is_open: bool = False
-    timings: FetchTimings | None = None
-    flow: Flow | None = None
     verdict: Cause | None = None
-    is_pull: bool = False
 
     def as_fields(self) -> dict[str, object]:
         """Return the fields of its line in a log in JSON."""
-        fields: dict[str, Any] = dict(zip(_LOGGED, self, strict=False))
+        fields: dict[str, Any] = dict(zip(_LOGGED, _logged(self), strict=True))
         fields["bytes"] = fields.pop("body_bytes")
         fields["path"] = self.path.decode("latin-1")
         fields["duration"] = round(fields.pop("seconds"), 6)
         if self.first_byte is not None:
             fields["first_byte"] = round(self.first_byte, 6)
         return fields
-
-
-_LOGGED = RequestRecord._fields[: RequestRecord._fields.index("principal")]
 
 
 def fields_of(*names: str) -> Callable[[RequestRecord], Any]:
@@ -121,6 +119,30 @@ def fields_of(*names: str) -> Callable[[RequestRecord], Any]:
     one takes three times as long.
     """
     return itemgetter(*map(RequestRecord._fields.index, names))
+
+
+#: What is logged, in this order.
+_LOGGED = (
+    "peer",
+    "account",
+    "method",
+    "kind",
+    "upstream",
+    "repository",
+    "reference",
+    "status",
+    "body_bytes",
+    "outcome",
+    "cache_status",
+    "first_byte",
+    "seconds",
+    "ended_early",
+    "error",
+    "host",
+    "path",
+    "listener",
+)
+_logged = fields_of(*_LOGGED)
 
 
 @dataclass(slots=True, kw_only=True)

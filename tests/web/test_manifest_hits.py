@@ -98,6 +98,15 @@ class CostTests(HitCase):
             self.assertEqual(answer.headers["cache-status"], "regcache; hit")
         self.assertEqual(self.index.asked, [])
 
+    def test_paths(self) -> None:
+        """Records of one target share its path, which is kept once; others have their own."""
+        self.front.records.records.clear()
+        for target in (TAG, TAG, MULTI):
+            self.at_once(target)
+        first, second, other = (each.path for each in self.front.records.records)
+        self.assertIs(first, second)
+        self.assertEqual((first, other), (TAG.encode(), MULTI.encode()))
+
     def test_ages(self) -> None:
         """The head that is kept for one age is not the one for another."""
         ages = []

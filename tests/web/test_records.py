@@ -81,7 +81,13 @@ class RecordTests(SynchronousTestCase):
                 "is_pull": False,
             },
         )
-        self.assertNotIn("agent", record.as_fields())
+        fields = record.as_fields()
+        self.assertNotIn("agent", fields)
+        self.assertEqual(
+            " ".join(fields),
+            "peer account method kind upstream repository reference status outcome cache_status"
+            " first_byte ended_early error host path listener bytes duration",
+        )
 
     def test_clock_is_set_back(self) -> None:
         """Where the clock is set back during a request nothing took less than no time."""

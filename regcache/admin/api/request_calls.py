@@ -27,8 +27,8 @@ from regcache.admin.requests.image_finder import ImageFinder, asked_contents
 from regcache.admin.requests.ring import RequestLog
 from regcache.images import ImagePart
 from regcache.light_dataclass import dataclass
-from regcache.metrics import KINDS, OUTCOMES
 from regcache.parsing import Parser
+from regcache.request_metrics import KINDS, OUTCOMES
 from regcache.times import time_text
 from regcache.web.records import RequestRecord
 

@@ -17,7 +17,7 @@ from regcache.admin.api.schemas import (
 from regcache.admin.requests.verdicts import is_failed, is_slow, verdict_of
 from regcache.images import ImagePart
 from regcache.light_dataclass import dataclass
-from regcache.metrics import KINDS, OUTCOMES
+from regcache.request_metrics import KINDS, OUTCOMES
 from regcache.times import time_text
 from regcache.web.records import RequestRecord
 

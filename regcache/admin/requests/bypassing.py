@@ -18,13 +18,15 @@ forgotten.
 """
 
 from collections.abc import Sequence
+from itertools import groupby
 
 from regcache.bounded import BoundedTable
 from regcache.causes import NOT_FOUND
 from regcache.light_dataclass import dataclass
 from regcache.web.records import CLIENT_LEFT, RequestRecord, fields_of
 
-_SEEN = fields_of("peer", "status", "kind")
+#: Requests that are alike in these are counted in one step, if they were served.
+_SEEN = fields_of("peer", "status", "kind", "method")
 MOST_ADDRESSES = 4096
 MANY_PINGS = 20
 #: Trouble counts after so many seconds: a login takes several requests, and clients try again.
@@ -74,6 +76,17 @@ class AddressCounts:
         self._manifest_trouble: Bypass | None = None
         self._blob_trouble: Bypass | None = None
         self._pings_alone, self._pings_since = 0, 0.0
+
+    def take_alike(self, records: Sequence[RequestRecord]) -> None:
+        """Count requests in a row that have the same method, kind and status."""
+        last = records[-1]
+        if last.status >= 400 or last.kind == "ping":
+            for record in records:
+                self.take(record)
+            return
+        self.take(last)
+        if last.kind == "blob" and last.method == "GET":
+            self.layers += len(records) - 1
 
     def take(self, record: RequestRecord) -> None:
         """Count one request."""
@@ -148,16 +161,16 @@ class ClientCounts:
     def take(self, records: Sequence[RequestRecord]) -> None:
         """Count requests in the order in which they ended."""
         known = self._counts
-        for record, (peer, status, kind) in zip(records, map(_SEEN, records), strict=True):
+        for (peer, status, kind, _), alike in groupby(records, _SEEN):
             if status >= 400 or kind == "ping" or peer in known:
-                self._count(record)
+                self._count(list(alike))
 
-    def _count(self, record: RequestRecord) -> None:
+    def _count(self, alike: Sequence[RequestRecord]) -> None:
         found = self._latest
-        if found is None or found.peer != record.peer:
-            found = self._find(record)
+        if found is None or found.peer != alike[0].peer:
+            found = self._find(alike[0])
         if found is not None:
-            found.take(record)
+            found.take_alike(alike)
 
     def _find(self, record: RequestRecord) -> AddressCounts | None:
         """Return the counts of the address; None if the request is not counted."""

@@ -7,6 +7,7 @@ and written with the next ones. They have at most :data:`MOST_NAMES` names.
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from operator import sub
 from typing import Any, NamedTuple
 
 from twisted.internet.defer import Deferred
@@ -28,8 +29,7 @@ from regcache.counts import (
 )
 from regcache.forecast import growth
 from regcache.interfaces import IWorkPool
-from regcache.medians import BOUNDS, added_up, median, place_of
-from regcache.web.records import RequestRecord, fields_of
+from regcache.medians import BOUNDS, added_up, median
 
 #: Seconds between two looks at the sums of a week.
 WEEK_INTERVAL = 60.0
@@ -39,7 +39,6 @@ MOST_NAMES = 1000
 #: Outcomes of requests whose bytes came from an upstream.
 FETCHED = frozenset({"miss", "relay"})
 _HITS = frozenset({"hit", "revalidated", "stale"})
-_FIRST_BYTE = fields_of("first_byte", "is_distribution")
 
 
 class _Minute:
@@ -68,25 +67,25 @@ class RequestCounting:
     """Counts requests as they end.
 
     :param fetched: gives the bytes that came from each upstream since the start.
+    :param first_bytes: gives how many answers began so late since the start, by place.
     :param pending: hands on the requests that end.
     """
 
-    def __init__(self, fetched: Callable[[], Mapping[str, int]], pending: PendingRecords) -> None:
+    def __init__(
+        self,
+        fetched: Callable[[], Mapping[str, int]],
+        first_bytes: Callable[[], Sequence[int]],
+        pending: PendingRecords,
+    ) -> None:
         self._fetched = fetched
+        self._first_bytes = first_bytes
         self._settle = pending.settle
-        pending.each_to(self._count_first_bytes)
         pending.alike_to(self._add_up)
         self._fetched_before: dict[str, int] = {}
         self._upstreams: dict[str, Sums] = {}
         self._names: dict[tuple[str, str], Sums] = {}
-        self._first_bytes = [0] * (len(BOUNDS) + 1)
+        self._first_bytes_before: Sequence[int] = [0] * (len(BOUNDS) + 1)
         self._minutes: deque[_Minute] = deque(maxlen=_HOUR_MINUTES)
-
-    def _count_first_bytes(self, records: Sequence[RequestRecord]) -> None:
-        counts = self._first_bytes
-        for first, is_distribution in map(_FIRST_BYTE, records):
-            if is_distribution and first is not None:
-                counts[place_of(first)] += 1
 
     def _add_up(self, kinds: Sequence[Alike]) -> None:
         for alike in kinds:
@@ -139,7 +138,6 @@ class RequestCounting:
         self._note_minute(int(now) // MINUTE)
         batch = CountBatch(now, self._upstreams, self._names, disk)
         self._upstreams, self._names = {}, {}
-        self._first_bytes = [0] * len(self._first_bytes)
         return batch
 
     def _note_minute(self, number: int) -> None:
@@ -149,7 +147,8 @@ class RequestCounting:
         for sums in self._upstreams.values():
             minute.requests += sums.requests
             minute.failed += sums.failed
-        for place, count in enumerate(self._first_bytes):
+        before, self._first_bytes_before = self._first_bytes_before, self._first_bytes()
+        for place, count in enumerate(map(sub, self._first_bytes_before, before)):
             if count:
                 minute.first_bytes[place] = minute.first_bytes.get(place, 0) + count
 

@@ -33,23 +33,15 @@ from regcache.counts import MINUTE
 from regcache.web.records import Recorder, RequestRecord, fields_of
 
 #: At most so many records wait to be handed on.
-MOST_PENDING = 64
+MOST_PENDING = 256
 #: At most so many kinds of requests wait to be handed on.
 MOST_KINDS = 2000
 
-_KIND = fields_of(
-    "is_distribution",
-    "peer",
-    "account",
-    "upstream",
-    "repository",
-    "outcome",
-    "status",
-    "ended_early",
-    "shows_login",
-    "is_pull",
+#: From the peer to whether it began a pull: a stretch is taken in half of the time of its fields.
+_KIND: Callable[[RequestRecord], object] = itemgetter(
+    slice(RequestRecord._fields.index("peer"), RequestRecord._fields.index("is_pull") + 1)
 )
-_BODY: Callable[[RequestRecord], int] = itemgetter(RequestRecord._fields.index("body_bytes"))
+_BODY = fields_of("body_bytes")
 
 
 class Alike:
@@ -135,10 +127,12 @@ class PendingRecords:
     def _sort(self, records: Sequence[RequestRecord]) -> None:
         """Count records of one minute by kind."""
         kinds = self._kinds
+        last, alike = None, None
         for kind, size, record in zip(
             map(_KIND, records), map(_BODY, records), records, strict=True
         ):
-            alike = kinds.get(kind)
+            if kind != last:  # to find the same kind once more would take twice as long
+                last, alike = kind, kinds.get(kind)
             if alike is None:
                 alike = kinds[kind] = Alike(record)
             alike.count += 1

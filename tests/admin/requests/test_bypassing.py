@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.admin.requests.bypassing import (
@@ -20,6 +22,12 @@ PING: dict[str, Any] = {"kind": "ping", "upstream": "", "repository": "", "refer
 DENIED: dict[str, Any] = {"status": 401, "outcome": "denied"}
 ERROR: dict[str, Any] = {"status": 502, "outcome": "error"}
 BLOB: dict[str, Any] = {"kind": "blob"}
+#: Requests of several clients.
+MIXED: list[dict[str, Any]] = [
+    {"peer": peer, "agent": agent} | what
+    for what in ({}, PING, PING | DENIED, ERROR, BLOB, BLOB | {"method": "HEAD"}, BLOB | ERROR)
+    for peer, agent in (("a", b"x"), ("a", b"y"), ("b", b"x"))
+]
 
 
 class BypassTests(SynchronousTestCase):
@@ -83,6 +91,12 @@ class BypassTests(SynchronousTestCase):
         self.assertEqual(numbers, (2, 1, 1, 1))
 
 
+def _facts(counts: ClientCounts) -> dict[str, list[Any]]:
+    """All that is known of each address."""
+    names = AddressCounts.__slots__
+    return {peer: [getattr(one, each) for each in names] for peer, one in counts.known().items()}
+
+
 class TableTests(SynchronousTestCase):
     """All addresses."""
 
@@ -106,6 +120,16 @@ class TableTests(SynchronousTestCase):
         counts.take([row(peer="a", **ERROR)])
         counts.take([row(peer="a", **BLOB)])
         self.assertEqual(counts.known()["a"].layers, 1)
+
+    @given(st.lists(st.sampled_from(MIXED), max_size=30))
+    def test_together(self, requests: list[dict[str, Any]]) -> None:
+        """Requests count the same together as one by one."""
+        records = [row(**each, arrived=_BEGAN + at) for at, each in enumerate(requests)]
+        together, apart = ClientCounts(), ClientCounts()
+        together.take(records)
+        for record in records:
+            apart.take([record])
+        self.assertEqual(_facts(together), _facts(apart))
 
     def test_bypassing(self) -> None:
         """Those that pass by, the latest first; a unix socket has no address."""

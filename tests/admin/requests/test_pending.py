@@ -51,6 +51,14 @@ class PendingTests(SynchronousTestCase):
             self.assertEqual(self.looked, records)
             self.assertEqual(self.counted, [[("3.20", MOST_PENDING + 3, 2 * MOST_PENDING + 15)]])
 
+    def test_mixed(self) -> None:
+        """Requests of two kinds are counted apart, in whatever order they end."""
+        for size in (1, 2, 4, 8):
+            self.end(2, reference="a", repository="a", body_bytes=size)
+            self.end(1, reference="b", repository="b", body_bytes=16)
+        self.pending.settle()
+        self.assertEqual(self.counted, [[("a", 8, 30), ("b", 4, 64)]])
+
     def test_looked_at(self) -> None:
         """Who wants each one alone does not have them counted."""
         records = self.end(3)

@@ -40,6 +40,7 @@ from regcache.store.pins_index import PinsIndex
 from regcache.store.places_index import PlacesIndex
 from regcache.store.plans_index import PlansIndex
 from regcache.store.pull_writer import PullWriter
+from regcache.store.refusals import Refusals
 from regcache.store.removal_index import RemovalIndex
 from regcache.store.use_writer import UseWriter
 
@@ -95,6 +96,7 @@ class SqliteIndex:
         )
         self._pulls = PullWriter(self._thread, clock)
         self._leftovers = Leftovers(self._thread, clock)
+        self._refusals = Refusals(self._thread)
 
     @property
     def problem(self) -> str:
@@ -204,16 +206,16 @@ class SqliteIndex:
         )
 
     def verdict(self, repository: Repository) -> "Deferred[Verdict | None]":
-        return self._thread.read(index_names.find_verdict, repository)
+        return self._refusals.verdict(repository)
 
     def record_verdict(self, repository: Repository, public: bool, now: float) -> "Deferred[None]":
-        return self._thread.note(index_names.record_verdict, repository, public, now)
+        return self._refusals.record_verdict(repository, public, now)
 
     def closed_since(self, repository: Repository) -> "Deferred[float | None]":
-        return self._thread.read(index_names.find_closed, repository)
+        return self._refusals.closed_since(repository)
 
     def record_closed(self, repository: Repository, since: float | None) -> "Deferred[None]":
-        return self._thread.note(index_names.record_closed, repository, since)
+        return self._refusals.record_closed(repository, since)
 
     def mentioning(self, content: RepositoryContent) -> "Deferred[list[Link]]":
         return self._thread.read(index_contents.mentioning, content)

@@ -39,7 +39,7 @@ class Sampler:
         with step("settling"):
             peer.server.settled_cpu_seconds()
         with step("settling"):
-            have_memory(workload.stored_bytes * 3 // 2)
+            have_memory(workload.stored_bytes * 3)
         if workload.pinned:
             peer.server.pin(workload.bench.server_cores)
         return seconds

@@ -11,13 +11,16 @@ private or closed is learnt   it, until it is in the file             private, c
 the file has it               nothing                                 what the file says
 public or open is learnt      nothing                                 what the file says: at worst
                                                                       what is asked again
-more are to be remembered     the time of the first that was not      public from before then: no
-than ``MOST_UNWRITTEN``       remembered, and of each later one       verdict; open: closed since
+more are to be remembered     when the last one was learnt that is    public from before then: no
+than ``MOST_UNWRITTEN``       not remembered, and how many are not    verdict; open: closed since
+the file has all of those     nothing                                 what the file says
 ============================  ======================================  ==========================
 
-The last row is for safety: what is closed or has no verdict is asked of the upstream again.
+The row of too many is for safety: what is closed or has no verdict is asked of the upstream again.
+It holds until the next start if one of those could not be written at all.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Generic, TypeVar
 
@@ -37,31 +40,48 @@ Refusal = TypeVar("Refusal", Verdict, float)
 class UnwrittenRefusals(Generic[Refusal]):
     """The latest refusals, by repository, that are not in the file yet.
 
-    :ivar forgotten_at: when the last one was learnt that is not remembered (Unix seconds), if any.
+    :ivar forgotten_at: when the last one was learnt that is not remembered (Unix seconds), as long
+        as one of those is not in the file.
     """
 
     def __init__(self) -> None:
         self._refusals: dict[Repository, Refusal] = {}
+        self._forgotten = 0
         self.forgotten_at: float | None = None
 
     def __len__(self) -> int:
         return len(self._refusals)
 
-    def add(self, repository: Repository, refusal: Refusal, now: float) -> None:
-        """Remember one, in place of an earlier one."""
+    def add(self, repository: Repository, refusal: Refusal, now: float) -> Callable[[], None]:
+        """Remember one, in place of an earlier one.
+
+        :returns: what is to be called once it is in the file.
+        """
         if repository in self._refusals or len(self) < MOST_UNWRITTEN:
             self._refusals[repository] = refusal
-        else:
-            self.forgotten_at = max(now, self.forgotten_at or 0.0)
+            return partial(self._is_written, repository, refusal)
+        self._forgotten += 1
+        self.forgotten_at = max(now, self.forgotten_at or 0.0)
+        return self._forgotten_is_written
 
     def get(self, repository: Repository) -> Refusal | None:
         """The one of a repository."""
         return self._refusals.get(repository)
 
-    def drop(self, repository: Repository, written: Refusal | None = None) -> None:
-        """Forget the one of a repository; if ``written`` is given, only if it is still that one."""
-        if written is None or self._refusals.get(repository) == written:
-            self._refusals.pop(repository, None)
+    def drop(self, repository: Repository) -> None:
+        """Forget the one of a repository: it counts no longer."""
+        self._refusals.pop(repository, None)
+
+    def _is_written(self, repository: Repository, refusal: Refusal) -> None:
+        """Forget one that is in the file, unless there is a later one."""
+        if self._refusals.get(repository) == refusal:
+            self.drop(repository)
+
+    def _forgotten_is_written(self) -> None:
+        """The file has one more of those that are not remembered."""
+        self._forgotten -= 1
+        if not self._forgotten:
+            self.forgotten_at = None
 
 
 class Refusals:
@@ -95,14 +115,13 @@ class Refusals:
 
     def record_verdict(self, repository: Repository, public: bool, now: float) -> "Deferred[None]":
         """As :meth:`regcache.interfaces.IIndex.record_verdict`."""
-        verdict = Verdict(public, now)
+        written: Callable[[], None] | None = None
         if public:
             self._private.drop(repository)
         else:
-            self._private.add(repository, verdict, now)
+            written = self._private.add(repository, Verdict(public, now), now)
         return self._thread.note(
-            *(index_names.record_verdict, repository, public, now),
-            committed=partial(self._private.drop, repository, verdict),
+            *(index_names.record_verdict, repository, public, now), committed=written
         )
 
     def closed_since(self, repository: Repository) -> "Deferred[float | None]":
@@ -122,8 +141,5 @@ class Refusals:
         if since is None:
             self._closed.drop(repository)
             return self._thread.note(index_names.record_closed, repository, None)
-        self._closed.add(repository, since, since)
-        return self._thread.note(
-            *(index_names.record_closed, repository, since),
-            committed=partial(self._closed.drop, repository, since),
-        )
+        written = self._closed.add(repository, since, since)
+        return self._thread.note(*(index_names.record_closed, repository, since), committed=written)

@@ -101,17 +101,23 @@ class LockedTests(RefusalsCase):
         self.assertEqual(self.verdict(), Verdict(True, 10.0))
         self.successResultOf(self.index.record_verdict(HERE, False, 30.0))
         self.assertEqual((self.verdict(), self.unwritten), (None, 1))
-        self.end()
         self.successResultOf(self.index.record_verdict(HERE, True, 40.0))
+        self.assertIsNone(self.verdict())
+        self.end()
         self.assertEqual(self.verdict(), Verdict(True, 40.0))
 
     def test_too_many_closed(self) -> None:
-        """Where one is not remembered, none is known to be open."""
+        """Where one is not remembered, none is known to be open until the file has it."""
         self.patch(refusals, "MOST_UNWRITTEN", 1)
         self.successResultOf(self.index.record_closed(THERE, 20.0))
         self.assertIsNone(self.closed())
         self.successResultOf(self.index.record_closed(HERE, 30.0))
         self.assertEqual((self.closed(), self.unwritten), (30.0, 1))
+        for since in (40.0, None):
+            self.successResultOf(self.index.record_closed(HERE, since))
+        self.assertEqual(self.closed(), 40.0)
+        self.end()
+        self.assertEqual((self.closed(), self.unwritten), (None, 0))
 
 
 class UnwritableTests(RefusalsCase):

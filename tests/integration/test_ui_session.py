@@ -3,7 +3,7 @@
 from typing import Any
 
 from tests.access.accounts import hashed
-from tests.integration.ui_base import NGINX, UiCase, browser, shelf
+from tests.integration.ui_base import END_SESSION, NGINX, UiCase, browser, shelf
 from tests.support.devtools import Tab
 
 _ACCOUNTS = {"root": "Radon-of-root-4713", "alice": "Xenon-of-alice-4711"}
@@ -47,6 +47,19 @@ window.fetch = async (url, options) => {
   if (String(url).includes('/locales/')) await window.released;
   return ask(url, options);
 };
+"""
+#: Answers to who is signed in that come when the test says so.
+_HELD_SESSIONS = """
+window.held = [];
+window.ask = window.fetch;
+window.fetch = async (url, options) => {
+  const answer = await ask(url, options);
+  if (!String(url).endsWith('/session') || options.method) return answer;
+  const text = await answer.text(), { status, headers } = answer;
+  await new Promise((done) => held.push(done));
+  return new Response(text, { status, headers });
+};
+window.release = () => { window.fetch = ask; held.forEach((each) => each()); };
 """
 _SESSION_IS_KNOWN = """performance.getEntriesByType('resource')
  .some((each) => each.name.endsWith('/api/v1/session') && each.responseEnd)"""
@@ -157,6 +170,22 @@ class SessionTests(UiCase):
         tab.wait("document.querySelectorAll('dialog').length === 1")
         self.assertEqual(tab.run("document.querySelector('dialog input').value"), "team/app:1")
         tab.wait("document.querySelector('dialog').contains(document.activeElement)")
+
+    def test_late_answer(self) -> None:
+        """An answer from before the sign-in, which comes after it, ends nothing."""
+        tab = self.open("#/images")
+        self.sign_in(tab, "root")
+        self.live(tab)
+        tab.run(_HELD_SESSIONS)
+        self.assertEqual(tab.run(END_SESSION), 204)
+        tab.wait("held.length >= 2")
+        tab.run("held.shift()()")
+        self.sign_in(tab, "root", _DIALOG)
+        tab.wait("!document.querySelector('dialog')")
+        tab.run("release()")
+        tab.picture("late")  # waits for two frames
+        self.assertFalse(tab.run("Boolean(document.querySelector('dialog'))"))
+        self.live(tab)
 
     def test_somebody_else(self) -> None:
         """Another account gets the page anew, with its own rights."""

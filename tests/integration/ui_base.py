@@ -22,8 +22,8 @@ NGINX, SITE = "library/nginx", "team/site"
 SIZES = {"wide": (1280, 800), "phone": (390, 844)}
 #: The link was used, and has left the address.
 _HAS_SIGNED_IN = "location.hash === '#/' && document.querySelector('.side button.as-link')"
-#: Ends the session as another window would: the page does not know of it.
-_END = """fetch('/api/v1/session', {method: 'DELETE', body: '{}',
+#: Ends the session, as another window would.
+END_SESSION = """fetch('/api/v1/session', {method: 'DELETE', body: '{}',
  headers: {'X-Regcache': '1', 'Content-Type': 'application/json'}}).then(answer => answer.status)"""
 _WIDTH = "document.documentElement.scrollWidth"
 #: What is below a dialog cannot be used, and is looked at without it.
@@ -130,7 +130,7 @@ class UiCase(PullThroughCase):
     def end_session(self, tab: Tab) -> None:
         """End it behind the page's back; the page is told, and asks to sign in again."""
         self.live(tab)
-        self.assertEqual(tab.run(_END), 204)
+        self.assertEqual(tab.run(END_SESSION), 204)
         tab.wait("document.querySelector('dialog form.sign')")
 
     def freed(self, tab: Tab) -> None:

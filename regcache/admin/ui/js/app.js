@@ -114,6 +114,7 @@ async function reset() {
 /** Look whether the session goes on. If it does not, the page stays as it is, and asks to sign in. */
 async function checkSession() {
   const before = shared.session, now = await askSession();
+  if (shared.session !== before) return; // the answer is older than who signed in, or out, meanwhile
   if (before && isSignedIn() && hasEnded(before, now)) return sessionEnded(before, now);
   const wasOver = above.shown !== null;
   shared.session = now;

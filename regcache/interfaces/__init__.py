@@ -7,7 +7,12 @@ sizes and offsets are bytes. Deferreds of upstream calls fail with an
 
 from regcache.interfaces.catalogue import ICatalogueIndex
 from regcache.interfaces.disk_places import IPlaces
-from regcache.interfaces.index import IIndex, IndexClosedError, IRemovalIndex
+from regcache.interfaces.index import (
+    IIndex,
+    IndexClosedError,
+    IndexInUseError,
+    IRemovalIndex,
+)
 from regcache.interfaces.pinning import IPins
 from regcache.interfaces.plan_index import IPlanIndex
 from regcache.interfaces.pools import IWorkPool
@@ -58,6 +63,7 @@ __all__ = [
     "IUpstreamMeter",
     "IWorkPool",
     "IndexClosedError",
+    "IndexInUseError",
     "NoRoomError",
     "Received",
     "Verified",

@@ -17,6 +17,10 @@ class IndexClosedError(OSError):
     """The index is closed, or not open yet: nothing that it knows can be asked for."""
 
 
+class IndexInUseError(OSError):
+    """Another program has locked the index: it can be changed when that ends."""
+
+
 class IIndex(Interface):
     """Facts on disk. Every call is one job of the index's own thread, and one transaction.
 

@@ -34,6 +34,7 @@ from typing import Any
 
 from twisted.logger import Logger
 
+from regcache.interfaces import IndexInUseError
 from regcache.store.aside import Aside
 from regcache.store.index_copy import (
     SIDE_FILES,
@@ -77,7 +78,7 @@ class IndexWriteError(IndexUnavailableError):
     """A fact could not be written: the disk is full, or fails."""
 
 
-class IndexLockedError(IndexWriteError):
+class IndexLockedError(IndexWriteError, IndexInUseError):
     """Another program has locked the file; nothing was changed."""
 
     def __init__(self, why: str) -> None:
@@ -133,12 +134,12 @@ class IndexFile:
     def read(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call ``function(connection, *arguments)``. If the file is damaged, replace it first.
 
-        :raises IndexUnavailableError: if the disk fails.
+        :raises IndexUnavailableError: if the disk fails; if it makes changes, also for a lock.
         """
         try:
             return self._attempt(lambda connection: function(connection, *arguments))
         except _UNUSABLE as error:
-            raise IndexUnavailableError(errno.EIO, f"cannot read the index: {error}") from error
+            raise _read_error(error) from error
 
     def write(self, operations: Sequence[Operation]) -> list[IndexWriteError | None]:
         """Make changes in one transaction. If that fails, make each in one of its own.
@@ -304,8 +305,19 @@ def _one_by_one(
     return outcomes
 
 
+def _is_locked(error: BaseException) -> bool:
+    """Whether another program has locked the file."""
+    return (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF == sqlite3.SQLITE_BUSY
+
+
+def _read_error(error: BaseException) -> IndexUnavailableError:
+    if _is_locked(error):
+        return IndexLockedError(str(error))
+    return IndexUnavailableError(errno.EIO, f"cannot read the index: {error}")
+
+
 def _write_error(error: BaseException, path: str) -> IndexWriteError:
-    if (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF == sqlite3.SQLITE_BUSY:
+    if _is_locked(error):
         return IndexLockedError(str(error))
     return IndexWriteError(_reason(error, path), f"cannot write the index: {error}")
 

@@ -9,6 +9,7 @@ from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
+from regcache.removals import blob_of
 from regcache.store import index_opening, index_writes
 from regcache.store.batch_writer import INTERVAL
 from regcache.store.index_batches import MOST_IN_BATCH
@@ -362,6 +363,14 @@ class LockedIndexTests(SqliteIndexCase):
         self.assertIsNotNone(self.facts("library/a", BLOB).link)
         self.assertEqual(self.tags(), ["1"])
         self.assertEqual(self.facts("library/a", manifest.digest).size, len(manifest.content))
+
+    def test_look(self) -> None:
+        """What a removal would do is found out by changes that are undone: the refusal says why."""
+        looking = self.index.removals.look(blob_of(repository_of("library/here"), BLOB))
+        self.failureResultOf(looking, IndexLockedError)
+        self.end()
+        looking = self.index.removals.look(blob_of(repository_of("library/here"), BLOB))
+        self.assertTrue(self.successResultOf(looking).found)
 
     def test_problem(self) -> None:
         """It is one of the index while it lasts."""

@@ -2,7 +2,8 @@
 
 1. Requests for the content wait, so that its file is neither opened nor replaced.
 2. The index notes that the content has no place, and that its file is to be removed. If the disk
-   is too full for that, the file is removed first.
+   is too full for that, the file is removed first. While another program locks the index nothing
+   is evicted: what is new is passed through.
 3. Memory forgets the content.
 4. The file is removed. Requests that waited go on, and find nothing.
 5. The index notes that the file is removed.
@@ -19,7 +20,7 @@ from twisted.logger import Logger
 
 from regcache.cache.forgetting import Forgetting
 from regcache.digests import Digest
-from regcache.interfaces import IBlobStore, IndexClosedError, IPlaces
+from regcache.interfaces import IBlobStore, IndexClosedError, IndexInUseError, IPlaces
 from regcache.retention import Candidate, Selection
 
 AT_ONCE = 16
@@ -81,8 +82,8 @@ class ContentEviction:
         refusal: OSError | None = None
         try:
             gone = await self._places.evict(candidates, selection)
-        except IndexClosedError:  # the daemon stops, so pins are not known
-            raise
+        except (IndexClosedError, IndexInUseError):
+            raise  # the daemon stops, so pins are not known; or it can be noted before long
         except OSError as error:
             self._log.warn("what is evicted cannot be noted yet: {error}", error=error)
             gone, refusal = candidates, error

@@ -36,7 +36,7 @@ from regcache.cache.eviction.content_eviction import AT_ONCE, ContentEviction
 from regcache.cache.eviction.eviction_order import EvictionOrder
 from regcache.facts import in_units
 from regcache.gate import Gate
-from regcache.interfaces import IPins, IPlaces, NoRoomError
+from regcache.interfaces import IndexInUseError, IPins, IPlaces, NoRoomError
 from regcache.retention import LEAST_SPARE, SPARE, Candidate
 from regcache.sparingly import Sparingly
 
@@ -49,6 +49,9 @@ LOOK = 10.0
 
 STUCK_FOR = 60.0
 """Seconds for which contents that could not be evicted do not count as evictable."""
+
+LOCKED_FOR = 5.0
+"""The same, if they could not since another program had locked the index."""
 
 SAID_EVERY = 60.0
 """Seconds between two lines of the log about missing space, or about content that is too large."""
@@ -106,8 +109,7 @@ class Evictor(Service):
         self._evicted = evicted
         self._waiting: list[Gate] = []
         self._evicting = self._busy = False
-        self.pinned_bytes = self._stuck = 0
-        self._stuck_until = 0.0
+        self.pinned_bytes, self._stuck, self._stuck_until = 0, 0, 0.0
         self._loop = LoopingCall(self._look)
         self._loop.clock = clock
         self._sayings = Sparingly(clock, SAID_EVERY)
@@ -264,7 +266,8 @@ class Evictor(Service):
 
     def _failed(self, failure: Failure) -> None:
         self._order.begin_anew()
-        self._stuck, self._stuck_until = self._ledger.contents, self._clock.seconds() + STUCK_FOR
+        self._stuck = self._ledger.contents
+        self._stuck_until = self._clock.seconds() + _stuck_for(failure)
         if failure.check(NoRoomError):
             self.refused(failure.getErrorMessage())
         elif failure.check(OSError):
@@ -272,3 +275,8 @@ class Evictor(Service):
         else:
             self.log.failure("making room failed", failure)
         self._settle(Failure(NoRoomError(failure.getErrorMessage())))
+
+
+def _stuck_for(failure: Failure) -> float:
+    """For how long what could not be evicted does not count as evictable, in seconds."""
+    return LOCKED_FOR if failure.check(IndexInUseError) else STUCK_FOR

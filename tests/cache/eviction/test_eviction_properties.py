@@ -19,6 +19,10 @@ from regcache.interfaces import IContentFile, IWorkPool, NoRoomError
 from regcache.pins import Pin
 from regcache.removals import blob_of, manifest_of, tag_of
 from regcache.retention import FIRST, Position, Selection
+from regcache.store import index_opening
+from regcache.store.index_file import IndexWriteError
+from regcache.store.index_writes import RETRY
+from tests.store.test_index_lock import OtherProgram
 from tests.support.evictions import Storage
 from tests.support.index_cases import repository_of
 
@@ -40,6 +44,7 @@ STEPS = st.one_of(
     st.tuples(st.just("pass"), st.sampled_from([1, 700, 100_000])),
     st.tuples(st.just("sweep"), st.sampled_from([600, 50_000])),
     st.tuples(st.just("crash"), st.integers(0, 12)),
+    st.tuples(st.sampled_from(["lock", "unlock"]), NUMBERS),
 )
 
 
@@ -71,11 +76,11 @@ class Machine:
         self.clock = Clock()
         self.clock.advance(1_000_000)
         self.open_files: dict[int, IContentFile] = {}
-        self.pinned: set[int] = set()
         self.manifests: dict[int, Digest] = {}
         self.deleted: set[int] = set()  # while they are read, which goes on
         self.complete = {True: 0, False: 0}  # how many images were shown as such
         self.unknown: set[Digest] = set()  # stored as the daemon was killed, before that was noted
+        self.other: OtherProgram | None = None  # has locked the index
         self.start()
 
     def start(self) -> None:
@@ -94,7 +99,9 @@ class Machine:
     def finish(self, coroutine: Any) -> Any:
         """Do something to its end, or until the daemon is killed."""
         doing = Deferred.fromCoroutine(coroutine)
-        doing.addErrback(lambda failure: failure.trap(NotHereError, PinnedError, NoRoomError))
+        expected = (NotHereError, PinnedError, NoRoomError)
+        refused = (IndexWriteError,) if self.other else ()
+        doing.addErrback(lambda failure: failure.trap(*expected, *refused))
         self.clock.pump([0] * 60)
         if not doing.called:
             self.clock.pump([0.2] * 20)  # it waits for what is open
@@ -110,7 +117,15 @@ class Machine:
         for call in self.clock.getDelayedCalls():
             call.cancel()
         self.storage.file.close()
+        self.end_lock()
         self.start()
+
+    def end_lock(self) -> None:
+        """The other program unlocks the index, if it has locked it."""
+        if self.other is not None:
+            self.other.end()
+            self.other.close()
+            self.other = None
 
     def known(self) -> set[Digest]:
         """What the index says is stored."""
@@ -163,14 +178,30 @@ class Machine:
 
     def pin(self, number: int) -> None:
         """It is pinned."""
-        self.storage.index.pins.pin(APP, f"v{number}", Pin("", 1.0))
-        self.pinned.add(number)
+        self.change(self.storage.index.pins.pin(APP, f"v{number}", Pin("", 1.0)))
 
     def unpin(self, number: int) -> None:
         """It is not pinned any more."""
-        self.storage.index.pins.unpin(APP, f"v{number}")
-        self.storage.index.pins.settle()
-        self.pinned.discard(number)
+        self.change(self.storage.index.pins.unpin(APP, f"v{number}"))
+        self.change(self.storage.index.pins.settle())
+
+    def change(self, changing: "Deferred[Any]") -> None:
+        """Wait for a change of the index, which a lock refuses."""
+        if self.other is not None:
+            changing.addErrback(lambda failure: failure.trap(IndexWriteError))
+            self.clock.pump([0.2] * 20)
+
+    def lock(self, _number: int) -> None:
+        """Another program locks the index."""
+        if self.other is None:
+            self.other = OtherProgram(self.storage.paths.index)
+            self.other.lock()
+
+    def unlock(self, _number: int) -> None:
+        """It ends that; what was kept in memory is written."""
+        if self.other is not None:
+            self.end_lock()
+            self.clock.pump([RETRY] * 2)
 
     def delete(self, number: int) -> None:
         """It is deleted by an operator, unless it is pinned."""
@@ -238,8 +269,9 @@ class Machine:
         known = self.known()
         case.assertEqual(self.storage.ledger.contents, self.storage.on_disk())
         case.assertTrue(known <= files, "what is shown is there")
-        self.unknown &= files - known
-        case.assertTrue(files - known <= self.unknown, "what is there is known")
+        if self.other is None:  # until then it is only in memory that something was stored
+            self.unknown &= files - known
+            case.assertTrue(files - known <= self.unknown, "what is there is known")
         for number, file in self.open_files.items():
             case.assertTrue(self.digest(number) in files or number in self.deleted)
             name, size = LAYERS[number][0]
@@ -280,9 +312,13 @@ class EvictionPropertyTests(SynchronousTestCase):
     @example([("pin", 0), ("sweep", 600), ("unpin", 0), ("sweep", 600)])
     @example([("crash", 2), ("claim", LIMIT), ("crash", 4), ("claim", LIMIT), ("pull", 0)])
     @example([("crash", 3), ("sweep", 600), ("crash", 6), ("delete", 0), ("pull", 0)])
+    @example([("lock", 0), ("claim", LIMIT), ("delete", 0), ("unlock", 0), ("claim", LIMIT)])
+    @example([("delete", 0), ("lock", 0), ("pull", 0), ("delete", 0), ("unlock", 0)])
+    @example([("delete", 0), ("lock", 0), ("pull", 0), ("crash", 0), ("sweep", 600)])
     @given(st.lists(STEPS, min_size=4, max_size=25))
     def test_any_order(self, steps: list[tuple[str, int]]) -> None:
         """The rules of eviction hold after random events in any order."""
+        self.patch(index_opening, "BUSY_WAIT", 0.0)
         directory = os.path.abspath(tempfile.mkdtemp(dir="."))
         machine = Machine(self, directory)
         try:
@@ -306,6 +342,7 @@ class EvictionPropertyTests(SynchronousTestCase):
             machine.storage.evictor.running = False
             for call in machine.clock.getDelayedCalls():
                 call.cancel()
+            machine.end_lock()
             machine.storage.file.close()
             shutil.rmtree(directory)
 

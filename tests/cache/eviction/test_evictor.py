@@ -9,13 +9,22 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from regcache.cache.eviction.evictor import LOOK, PATIENCE, PAUSE, SAID_EVERY, STUCK_FOR
+from regcache.cache.eviction.evictor import (
+    LOCKED_FOR,
+    LOOK,
+    PATIENCE,
+    PAUSE,
+    SAID_EVERY,
+    STUCK_FOR,
+)
 from regcache.digests import Digest
 from regcache.interfaces import NoRoomError
 from regcache.pins import Pin
 from regcache.retention import YOUNG_FOR, Candidate
-from regcache.store import content_names
+from regcache.store import content_names, index_opening
+from regcache.store.index_writes import RETRY
 from regcache.store.space import SpaceClaim
+from tests.store.test_index_lock import OtherProgram
 from tests.support.evictions import MIB, Storage
 from tests.support.index_cases import repository_of
 
@@ -53,6 +62,32 @@ class EvictorCase(SynchronousTestCase):
         """Whether the index says that content is stored."""
         page = self.successResultOf(self.storage.index.places.candidates((0, -1e9, 0), 1e12))
         return digest in [each.digest for each in page.candidates]
+
+
+class LockTests(EvictorCase):
+    """Another program locks the index."""
+
+    def setUp(self) -> None:
+        self.patch(index_opening, "BUSY_WAIT", 0.0)
+        super().setUp()
+
+    def test_lock(self) -> None:
+        """Meanwhile nothing is evicted, as it could not be noted; soon after that it is."""
+        other = OtherProgram(self.storage.paths.index)
+        self.addCleanup(other.close)
+        other.lock()
+        claim = self.claimed(5 * MIB)
+        room = claim.room()
+        self.clock.pump([RETRY] * 6)
+        self.failureResultOf(room, NoRoomError)
+        claim.release()
+        self.assertEqual(self.gone(), [])
+        self.assertTrue(all(self.is_known(digest) for digest in self.blobs))
+        other.end()
+        self.clock.pump([RETRY, LOCKED_FOR])
+        self.successResultOf(self.claimed(5 * MIB).room())
+        self.assertNotEqual(self.gone(), [])
+        self.assertFalse(any(self.is_known(self.blobs[number]) for number in self.gone()))
 
 
 class ClaimTests(EvictorCase):

@@ -52,7 +52,8 @@ from regcache.store.paths import StorePaths
 from regcache.store.pool import WorkPool
 from regcache.store.recount import Recount
 from regcache.store.soundness import Reading
-from regcache.store.space import SpaceLedger, SpaceMonitor
+from regcache.store.space import SpaceLedger
+from regcache.store.space_monitor import SpaceMonitor
 from regcache.store.sync import FileSystem
 from regcache.web.answer_limits import AnswerLimits
 from regcache.web.pacing.pacing import Pacing

@@ -17,7 +17,8 @@ from regcache.store.blob_store import BlobStore
 from regcache.store.index import SqliteIndex
 from regcache.store.paths import StorePaths
 from regcache.store.recount import Recount, folder_of
-from regcache.store.space import SpaceLedger, SpaceLimits, SpaceMonitor
+from regcache.store.space import SpaceLedger, SpaceLimits
+from regcache.store.space_monitor import SpaceMonitor
 
 
 def limits_of(storage: StorageSettings) -> SpaceLimits:

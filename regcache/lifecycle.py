@@ -48,7 +48,8 @@ from regcache.store.index import SqliteIndex
 from regcache.store.index_schema import IndexVersionError
 from regcache.store.lock import StoreLock
 from regcache.store.pool import WorkPool
-from regcache.store.space import SpaceLedger, SpaceMonitor
+from regcache.store.space import SpaceLedger
+from regcache.store.space_monitor import SpaceMonitor
 from regcache.web.listener_spec import ListenError
 from regcache.web.send_threads import SendThreads
 from regcache.web.site import Site

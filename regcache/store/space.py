@@ -6,23 +6,14 @@ files themselves are counted in the background (:mod:`regcache.store.recount`), 
 over that count. The index, and files that are not ours, are not included.
 """
 
-import os
 from collections.abc import Callable
 
-from twisted.application.service import Service
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
-from twisted.logger import Logger
-from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from regcache.facts import AtMostATenth, Percentage, in_units
-from regcache.interfaces import ISpace, ISpaceClaim, IWorkPool, NoRoomError
+from regcache.interfaces import ISpace, ISpaceClaim, NoRoomError
 from regcache.light_dataclass import dataclass
-
-INTERVAL = 1.0
-"""Seconds between two measurements of the file system."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +115,7 @@ class SpaceLedger:
     :ivar reserved: how many bytes are claimed.
     :ivar closed: why nothing may be stored; "" if something may.
     :ivar consumed: how many bytes were ever noted as written; for differences only.
+    :ivar removed: how many bytes of files were ever noted as removed; for differences only.
     """
 
     def __init__(
@@ -136,7 +128,7 @@ class SpaceLedger:
         self.limits = limits
         self.contents = self.parked = 0
         self.reserved = 0
-        self.consumed = 0
+        self.consumed = self.removed = 0
         self.closed = ""
         self._evictable = evictable
         self._make_room = make_room
@@ -144,15 +136,18 @@ class SpaceLedger:
         self._written = 0  # the part of ``reserved`` that is on the disk
         self._space: FileSystemSpace | None = None
         self._largest = self._spare = 0  # ``max_size`` and ``min_free`` as of then
-        self._consumed_before = 0
+        self._consumed_before = self._removed_before = 0
 
-    def measured(self, space: FileSystemSpace, consumed: int) -> None:
+    def measured(self, space: FileSystemSpace, consumed: int, removed: int = 0) -> None:
         """Take over a measurement of the file system.
 
         :param consumed: what :attr:`consumed` was before the measurement. What was written since is
             deducted, so that even with an old measurement no space is granted twice.
+        :param removed: what :attr:`removed` was before it. What was removed since may be free by
+            now, so claims wait for the next measurement instead of being refused.
         """
         self._space = space
+        self._removed_before = removed
         self._largest, self._spare = self.max_size(), self.min_free()
         # What is only full is made room in.
         self.closed = "" if space.full and self._evictable() > 0 else space.problem
@@ -191,6 +186,7 @@ class SpaceLedger:
             noted that already (:meth:`SpaceClaim.wrote`).
         """
         self.contents = max(0, self.contents + difference)
+        self.removed += max(0, -difference)
         if unclaimed:
             self.consumed += max(0, difference)
 
@@ -218,12 +214,23 @@ class SpaceLedger:
         """For :class:`SpaceClaim`: whether its size was raised to ``size``."""
         more = size - claim.size
         too_large = self._is_too_large(size)
-        if self.closed or too_large or self.excess(more) > self._evictable():
+        if self.closed or too_large or not self._may_fit(more):
             self._refused(self.why_not(size), too_large)
             return False
         claim.size = size
         self.reserved += more
         return True
+
+    def _may_fit(self, more: int) -> bool:
+        """Whether ``more`` bytes fit once enough is evicted, as far as is known."""
+        if self._space is None:
+            return False  # nothing is known, so nothing is promised
+        evictable = self._evictable()
+        removed = self.removed - self._removed_before
+        return (
+            self._beyond_max_size(more) <= evictable
+            and self._beyond_min_free(more, self._space.free) <= evictable + removed
+        )
 
     def _is_too_large(self, size: int) -> bool:
         """Whether ``max_blob`` alone refuses so much."""
@@ -266,10 +273,15 @@ class SpaceLedger:
         """By how many bytes ``more`` of them would exceed a limit; negative: by none."""
         if self._space is None:
             return more + 1 + self._evictable()  # nothing is known, so nothing is promised
+        return max(self._beyond_max_size(more), self._beyond_min_free(more, self._space.free))
+
+    def _beyond_max_size(self, more: int) -> int:
+        return self.contents + self.parked + self.reserved + more - self._largest
+
+    def _beyond_min_free(self, more: int, free: int) -> int:
+        """:param free: what was free when it was measured."""
         promised = self.reserved - self._written + more
-        taken = self.contents + self.parked + self.reserved
-        free = self._space.free - (self.consumed - self._consumed_before)
-        return max(taken + more - self._largest, self._spare + promised - free)
+        return self._spare + promised - (free - (self.consumed - self._consumed_before))
 
     def holds(self, claim: SpaceClaim, count: int) -> None:
         """For :class:`SpaceClaim`: part of it is on the disk."""
@@ -285,92 +297,3 @@ class SpaceLedger:
         """For :class:`SpaceClaim`: it is over."""
         self.reserved -= claim.size
         self._written -= claim.written
-
-
-def measure_space(directory: str) -> FileSystemSpace:
-    """Measure the file system of a directory. Blocks, perhaps for long. :raises OSError:"""
-    status = os.statvfs(directory)
-    total, free = status.f_blocks * status.f_frsize, status.f_bavail * status.f_frsize
-    if status.f_flag & os.ST_RDONLY:
-        return FileSystemSpace(total, free, "its file system is mounted read only")
-    for folder in ("", "partial", "blobs", "blobs/sha256", "blobs/sha512"):
-        path = os.path.join(directory, folder)
-        if os.path.islink(path) and not os.path.exists(path):
-            return FileSystemSpace(total, free, f"{folder or 'it'} is a link that leads nowhere")
-        if os.path.isdir(path) and not os.access(path, os.W_OK | os.X_OK, effective_ids=True):
-            return FileSystemSpace(total, free, f"{folder or 'it'} may not be written")
-    return FileSystemSpace(total, free, "" if free else "no space is left", full=not free)
-
-
-class SpaceMonitor(Service):
-    """Measures every second how much space there is, for the ledger.
-
-    So the ledger can decide about claims at once. While a measurement takes long, the ledger uses
-    the last one, and deducts what is written meanwhile.
-    """
-
-    log = Logger()
-
-    def __init__(
-        self,
-        clock: IReactorTime,
-        pool: IWorkPool,
-        directory: str,
-        ledger: SpaceLedger,
-        *,
-        measure: Callable[[str], FileSystemSpace] = measure_space,
-    ) -> None:
-        self._pool = pool
-        self._directory = directory
-        self._ledger = ledger
-        self._measure = measure
-        self._loop = LoopingCall(self._refresh_or_log)
-        self._loop.clock = clock
-
-    def startService(self) -> None:
-        """Measure now, and then every second."""
-        super().startService()  # type: ignore[no-untyped-call]
-        self._loop.start(INTERVAL, now=True).addErrback(
-            lambda failure: self.log.failure("watching the disk space", failure)
-        )
-
-    def stopService(self) -> None:
-        """Measure no more."""
-        super().stopService()  # type: ignore[no-untyped-call]
-        if self._loop.running:
-            self._loop.stop()
-
-    def refresh(self) -> "Deferred[None]":
-        """Measure now. Fails with OSError."""
-        consumed = self._ledger.consumed
-        measuring = self._pool.run(self._measure, self._directory)
-        return measuring.addCallback(self._measured, consumed)
-
-    def _measured(self, space: FileSystemSpace, consumed: int) -> None:
-        before, is_first = self._ledger.closed, self._ledger.free is None
-        self._ledger.measured(space, consumed)
-        problem = self._ledger.closed
-        if problem and problem != before:
-            self.log.error(
-                "{directory}: {problem}: what is there is served, and all else passed through",
-                directory=self._directory,
-                problem=problem,
-            )
-        elif before and not problem:
-            self.log.info("{directory}: it can be written again", directory=self._directory)
-        if is_first and not problem and self._ledger.shortfall() > self._ledger.used:
-            # Not even if all that is stored went.
-            self.log.warn("nothing new is stored: {why}", why=self._ledger.why_not(1))
-        if is_first and self._ledger.beyond_file_system:
-            self.log.warn("{why}", why=self._ledger.beyond_file_system)
-
-    @property
-    def problem(self) -> str:
-        """Why nothing can be stored; "" if something can."""
-        return self._ledger.closed and f"storage.directory: {self._ledger.closed}"
-
-    def _refresh_or_log(self) -> "Deferred[None]":
-        return self.refresh().addErrback(self._not_measured)
-
-    def _not_measured(self, failure: Failure) -> None:
-        self.log.warn("the disk space is unknown: {fault}", fault=failure.value)

@@ -91,6 +91,11 @@ class EvictionCase(PullThroughCase):
         running = [self.begin(image) for image in images]
         return {status for each in running for status in self.end(each)}
 
+    def said(self) -> str:
+        """What the daemon logged, but for its requests."""
+        lines = self.daemon.log().splitlines()
+        return "\n".join(line for line in lines if "regcache.access" not in line)[-8000:]
+
     def used(self) -> int:
         """What df says is used (bytes)."""
         found = os.statvfs(self.mount)
@@ -149,7 +154,7 @@ class LimitTests(EvictionCase):
         images = [self.image(number) for number in range(64)]
         with self.watched() as most:
             for image in images:
-                self.assertEqual(set(self.pull(image)), {STORED}, self.daemon.log()[-3000:])
+                self.assertEqual(set(self.pull(image)), {STORED}, self.said())
         limit = SIZE * 8 // 10
         index = sum(each.stat().st_size for each in self.mount.glob("index.sqlite*"))
         self.assertLessEqual(most[0], limit + index + 1 * MIB)
@@ -164,7 +169,7 @@ class LimitTests(EvictionCase):
         with self.watched() as most:
             for start in range(0, 16, 4):
                 statuses = self.pull_together(images[start : start + 4])
-                self.assertEqual(statuses, {STORED}, self.daemon.log()[-3000:])
+                self.assertEqual(statuses, {STORED}, self.said())
         index = sum(each.stat().st_size for each in self.mount.glob("index.sqlite*"))
         self.assertLessEqual(most[0], SIZE * 8 // 10 + index + 1 * MIB)
 

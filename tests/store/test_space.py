@@ -1,32 +1,19 @@
-"""Tests for regcache.store.space and regcache.store.growing."""
-
-import ctypes
-import errno
-import os
-import tempfile
-from functools import partial
+"""Tests for regcache.store.space."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
-from twisted.internet.task import Clock
-from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from regcache.facts import BLOCK, AtMostATenth, Percentage, in_blocks
 from regcache.interfaces import ISpace, ISpaceClaim
-from regcache.store.growing import STEP, allocate
 from regcache.store.space import (
-    INTERVAL,
     FileSystemSpace,
     SpaceClaim,
     SpaceLedger,
     SpaceLimits,
-    SpaceMonitor,
-    measure_space,
 )
-from tests.support.pools import HeldPool, ImmediatePool
 
 
 def ledger(
@@ -51,6 +38,11 @@ class SpaceLedgerTests(SynchronousTestCase):
         space = ledger()
         verifyObject(ISpace, space)
         verifyObject(ISpaceClaim, space.claim(1))
+
+    def test_blocks(self) -> None:
+        """A file takes whole blocks; an empty one none."""
+        sizes = (0, 1, BLOCK, BLOCK + 1)
+        self.assertEqual([in_blocks(size) for size in sizes], [0, BLOCK, BLOCK, 2 * BLOCK])
 
     def claims(self, space: SpaceLedger, *sizes: int) -> list[bool]:
         """Which of some claims, made one after the other, are granted."""
@@ -213,6 +205,28 @@ class SpaceLedgerTests(SynchronousTestCase):
         space.measured(FileSystemSpace(20_000, 500), consumed)
         self.assertEqual(self.claims(space, 101, 100), [False, True])
 
+    def test_removed_since(self) -> None:
+        """What was removed since the file system was asked may be free: claims wait for that."""
+        waiting: Deferred[None] = Deferred()
+        space = SpaceLedger(SpaceLimits(5000, 5000, 100), lambda: 0, lambda: waiting)
+        space.change_contents(900)
+        space.measured(FileSystemSpace(20_000, 200), space.consumed, space.removed)
+        space.change_contents(-700)
+        self.assertEqual(self.claims(space, 801), [False])
+        claim = space.claim(800)
+        assert claim is not None
+        self.assertIs(claim.room(), waiting)
+        space.measured(FileSystemSpace(20_000, 200), space.consumed, space.removed)
+        self.assertEqual(self.claims(space, 1), [False])
+        waiting.callback(None)
+
+    def test_removed_since_and_max_size(self) -> None:
+        """What was removed never counts twice towards max_size, which needs no measurement."""
+        space = ledger()
+        space.change_contents(1000)
+        space.change_contents(-300)
+        self.assertEqual(self.claims(space, 301, 300), [False, True])
+
     def test_each_byte_is_deducted_once(self) -> None:
         """What a claim wrote is not deducted again as it is stored, set aside or taken up."""
         space = ledger(max_size=10_000, max_blob=10_000, free=1000)
@@ -285,183 +299,3 @@ class SpaceLedgerTests(SynchronousTestCase):
         for claim in claims:
             claim.release()
         self.assertEqual((space.reserved, space._written), (0, 0))
-
-
-class FirstMeasurementTests(SynchronousTestCase):
-    """What is said at the start."""
-
-    def said(self, min_free: int, stored: int = 0, most: int = 5000) -> list[str]:
-        """The warnings of two measurements, with 1000 bytes free."""
-        space = SpaceLedger(SpaceLimits(most, 5000, min_free))
-        space.change_contents(stored)
-        monitor = SpaceMonitor(
-            Clock(), ImmediatePool(), "/", space, measure=lambda _: FileSystemSpace(9000, 1000)
-        )
-        with capturedLogs() as events:
-            for _ in range(2):
-                self.successResultOf(monitor.refresh())
-        return [formatEvent(event) for event in events]
-
-    def test_no_room(self) -> None:
-        """If nothing can be stored even after evictions, the key and the numbers are told once."""
-        self.assertEqual(self.said(1000), [])
-        self.assertEqual(self.said(1500, stored=600), [])
-        (line,) = self.said(4096, stored=600)
-        self.assertIn("nothing new is stored: storage.min_free 4.0 KiB: 1000 B are free", line)
-
-    def test_beyond_the_file_system(self) -> None:
-        """So is a limit that is larger than the file system."""
-        (line,) = self.said(100, most=9001)
-        self.assertIn("storage.max_size 8.8 KiB: the file system has 8.8 KiB in all", line)
-
-
-class SpaceMonitorTests(SynchronousTestCase):
-    """Tests for :class:`SpaceMonitor`."""
-
-    def test_measures_again_and_again(self) -> None:
-        """The ledger is told at once and then regularly, until the service stops."""
-        clock, space = Clock(), SpaceLedger(SpaceLimits(Percentage(50), 10, 0))
-        sizes = iter([100, 200, 300])
-        monitor = SpaceMonitor(
-            clock,
-            ImmediatePool(),
-            "/",
-            space,
-            measure=lambda path: FileSystemSpace(next(sizes), 99),
-        )
-        monitor.startService()
-        self.assertEqual(space.max_size(), 50)
-        clock.advance(INTERVAL)
-        self.assertEqual(space.max_size(), 100)
-        monitor.stopService()
-        self.assertEqual(clock.getDelayedCalls(), [])
-
-    def test_fault(self) -> None:
-        """A file system that fails once is asked again."""
-        clock, space = Clock(), SpaceLedger(SpaceLimits(10, 10, 0))
-        path = os.path.abspath(self.mktemp())
-        monitor = SpaceMonitor(clock, ImmediatePool(), path, space)
-        monitor.startService()
-        self.assertIsNone(space.claim(1))
-        os.mkdir(path)
-        clock.advance(INTERVAL)
-        self.assertIsNotNone(space.claim(1))
-        monitor.stopService()
-
-    def test_hanging_file_system(self) -> None:
-        """A file system that does not answer is not asked a second time meanwhile."""
-        clock, pool = Clock(), HeldPool()
-        monitor = SpaceMonitor(clock, pool, "/", SpaceLedger(SpaceLimits(10, 10, 0)))
-        monitor.startService()
-        clock.pump([INTERVAL] * 5)
-        self.assertEqual(len(pool.jobs), 1)
-        monitor.stopService()
-        pool.release_all()
-
-    def test_closed(self) -> None:
-        """While nothing can be written nothing is claimed; the log says so, and when it is over."""
-        clock, space = Clock(), SpaceLedger(SpaceLimits(10, 10, 0))
-        problems = iter(["no space is left", "no space is left", "", ""])
-        monitor = SpaceMonitor(
-            clock,
-            ImmediatePool(),
-            "/cache",
-            space,
-            measure=lambda path: FileSystemSpace(100, 100, next(problems)),
-        )
-        with capturedLogs() as logged:
-            monitor.startService()
-            self.assertEqual(monitor.problem, "storage.directory: no space is left")
-            clock.advance(INTERVAL)
-            self.assertIsNone(space.claim(1))
-            clock.advance(INTERVAL)
-            self.assertEqual(monitor.problem, "")
-            self.assertIsNotNone(space.claim(1))
-            clock.advance(INTERVAL)
-        lines = [formatEvent(event) for event in logged]
-        self.assertEqual(len(lines), 2, lines)
-        self.assertIn("/cache: no space is left", lines[0])
-        monitor.stopService()
-
-    def test_blocks(self) -> None:
-        """A file takes whole blocks; an empty one none."""
-        sizes = (0, 1, BLOCK, BLOCK + 1)
-        self.assertEqual([in_blocks(size) for size in sizes], [0, BLOCK, BLOCK, 2 * BLOCK])
-
-    def refuse(self, refused: str, path: str, *_: object, **__: object) -> bool:
-        """Whether a folder may be written."""
-        return path != refused
-
-    def test_folders_that_may_not_be_written(self) -> None:
-        """A folder that may not be written is named."""
-        path = os.path.abspath(self.mktemp())
-        os.makedirs(os.path.join(path, "blobs", "sha256"))
-        self.assertEqual(measure_space(path).problem, "")
-        for folder, told in (("", "it"), ("blobs/sha256", "blobs/sha256")):
-            refused = os.path.join(path, folder)
-            patch = self.patch(os, "access", partial(self.refuse, refused))
-            self.assertEqual(measure_space(path).problem, f"{told} may not be written")
-            patch.restore()
-
-    def test_folder_on_another_disk(self) -> None:
-        """A folder that lies on a disk which is not there is named."""
-        path = os.path.abspath(self.mktemp())
-        os.makedirs(path)
-        os.symlink("on another disk", os.path.join(path, "blobs"))
-        self.assertEqual(measure_space(path).problem, "blobs is a link that leads nowhere")
-
-    def test_measure(self) -> None:
-        """The system's own figures are bytes."""
-        space = measure_space("/")
-        self.assertTrue(0 <= space.free <= space.total)
-        self.assertGreater(space.total, 1 << 20)
-
-
-class AllocateTests(SynchronousTestCase):
-    """Tests for :func:`allocate`."""
-
-    def test_by_the_system(self) -> None:
-        """The real call leaves the size of the file as it is."""
-        with tempfile.TemporaryFile(dir=".") as file:
-            allocate(file.fileno(), 0, 1 << 20)
-            self.assertEqual(os.fstat(file.fileno()).st_size, 0)
-
-    def test_steps(self) -> None:
-        """No call allocates more than a step, and together they allocate all."""
-        calls: list[tuple[int, int]] = []
-
-        def record(descriptor: int, mode: int, start: int, length: int) -> int:
-            calls.append((start, length))
-            return 0
-
-        allocate(3, 5, 5 + 2 * STEP + 1, record)
-        self.assertEqual(calls, [(5, STEP), (5 + STEP, STEP), (5 + 2 * STEP, 1)])
-
-    def failing(self, *codes: int) -> int:
-        """How many calls are made when the first ones fail so."""
-        errors = list(codes)
-        calls = []
-
-        def fail(descriptor: int, mode: int, start: int, length: int) -> int:
-            calls.append(start)
-            if not errors:
-                return 0
-            ctypes.set_errno(errors.pop(0))
-            return -1
-
-        allocate(3, 0, 2 * STEP, fail)
-        return len(calls)
-
-    def test_unsupported(self) -> None:
-        """Where it cannot be done nothing is done."""
-        self.assertEqual([self.failing(errno.EOPNOTSUPP), self.failing(errno.ENOSYS)], [1, 1])
-        allocate(3, 0, 100, None)
-
-    def test_interrupted(self) -> None:
-        """An interrupted call is made again."""
-        self.assertEqual(self.failing(errno.EINTR), 3)
-
-    def test_full(self) -> None:
-        """A full disk is an OSError."""
-        error = self.assertRaises(OSError, self.failing, errno.ENOSPC)
-        self.assertEqual(error.errno, errno.ENOSPC)

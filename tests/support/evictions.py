@@ -27,8 +27,8 @@ from regcache.store.space import (
     SpaceClaim,
     SpaceLedger,
     SpaceLimits,
-    SpaceMonitor,
 )
+from regcache.store.space_monitor import SpaceMonitor
 from tests.support.index_cases import HUB, manifest_of, mention, repository_of
 from tests.support.pools import ImmediatePool
 

@@ -7,7 +7,7 @@ idle      a claim needs room, or a check finds    evict some contents at a time,
           that a limit is exceeded                free space after each step: evicting
 evicting  another claim needs room                it waits, too
 evicting  all claims have enough room             they go on; a little more is evicted
-evicting  nothing is missing any more             claims that wait go on: idle
+evicting  nothing is missing, or any more         claims that wait go on: idle
 evicting  all remaining contents are open, or     try again, for two seconds
           were used a moment ago
 evicting  nothing more can be evicted             claims that wait fail, and their content is
@@ -206,6 +206,7 @@ class Evictor(Service):
         """Evict what is missing and a little more, some contents at a time."""
         freed, spare, reason = 0, 0, self._ledger.why_not(0)
         self._order.outdated()
+        await self._measure()  # others may have made room, or an eviction just before
         while self.running and (lacking := self._ledger.excess(0)) + spare > 0:
             if lacking > 0:
                 least = min(LEAST_SPARE, self._ledger.max_size() // 100)
@@ -217,10 +218,9 @@ class Evictor(Service):
             await self._measure()
             self._release_claims()
         if freed:
-            size = in_units(freed)
             self.log.info(
                 "evicted {size} to make room, since there was none: {reason}",
-                size=size,
+                size=in_units(freed),
                 reason=reason,
             )
         if self._ledger.excess(0) > 0:

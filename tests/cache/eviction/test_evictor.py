@@ -102,6 +102,16 @@ class ClaimTests(EvictorCase):
         """A claim has its room."""
         self.assertIsNone(self.successResultOf(claim.room()))
 
+    def test_free_meanwhile(self) -> None:
+        """What others freed since the last measurement is found before anything goes."""
+        self.storage.others = self.storage.total - self.storage.on_disk() - MIB
+        self.successResultOf(self.storage.monitor.refresh())
+        claim = self.claimed(3 * MIB // 2)
+        self.assertGreater(self.storage.ledger.excess(0), 0)
+        self.storage.others = 0
+        self.assert_room(claim)
+        self.assertEqual(self.gone(), [])
+
     def test_just_enough(self) -> None:
         """What a claim needs goes, and two in a hundred more."""
         self.assert_room(self.claimed(3 * MIB))
